@@ -1,0 +1,55 @@
+# Unrolled: `make` alone explains the targets.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+# What is installed; `make test INSTALL="-e .[book,test]"` takes the newest versions instead.
+INSTALL ?= --require-hashes -r requirements.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help book test run check lab results bench lock clean
+
+help:  ## explain the targets
+	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## */  make \1|/' | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
+
+$(VENV)/installed: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Unrolled needs Python 3.11 or newer; try: make PYTHON=python3.12")'
+	@echo "installing into $(VENV) (about 700 MB, a few minutes)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check $(INSTALL)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+book: $(VENV)/installed  ## execute stale chapters and build the book into _build/html
+	@$(BIN)/python tools/twins.py refresh
+	@$(BIN)/jupyter-book build . -n -W --keep-going --quiet
+	@echo "the book: $(CURDIR)/_build/html/index.html"
+
+test: $(VENV)/installed  ## check everything: library, data, twins, results, and every output
+	@$(BIN)/python -m pytest tests
+	@$(BIN)/python -m pytest --nbval --nbval-current-env -p no:cacheprovider chapters
+
+run: $(VENV)/installed  ## execute chapters again: all, or those that CH=03 begins
+	@$(BIN)/python tools/twins.py run $(CH)
+
+check: $(VENV)/installed  ## in seconds: lint, types, spelling, twins
+	@$(BIN)/ruff format --check --quiet src tests tools benchmarks chapters/conftest.py
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/codespell
+	@$(BIN)/python tools/twins.py check
+
+lab: $(VENV)/installed  ## open the chapters in JupyterLab, text and notebook paired
+	@$(BIN)/jupyter lab --notebook-dir=chapters $(LAB)
+
+results: $(VENV)/installed  ## record the runs on real reviews that are missing from results/
+	@$(BIN)/python -m unrolled.experiments all
+
+bench: $(VENV)/installed  ## measure speed against Keras and the machine's own limit
+	@$(BIN)/python benchmarks/step.py
+
+lock:  ## write requirements.txt anew from pyproject.toml (needs uv)
+	uv pip compile pyproject.toml --extra book --extra test --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --upgrade --quiet --output-file requirements.txt --custom-compile-command "make lock"
+
+clean:  ## delete what was built and installed; sources, twins and results stay
+	rm -rf _build $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
