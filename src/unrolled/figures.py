@@ -1,0 +1,250 @@
+"""Every figure of the book, in one style: colour-blind safe, opaque, readable on a phone.
+
+The functions draw and show; they return None, so that a cell that ends with one prints nothing.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+
+# Okabe and Ito's colours: they stay apart for readers who do not see red and green apart.
+COLORS = {
+    "blue": "#0072b2",
+    "orange": "#d55e00",
+    "green": "#009e73",
+    "purple": "#aa4499",
+    "yellow": "#b58900",
+    "sky": "#3b8fc2",
+    "black": "#22262b",
+    "grey": "#6b7580",
+}
+# One thing has one colour in all chapters.
+MODEL_COLORS = {
+    "RNN": COLORS["orange"],
+    "LSTM": COLORS["blue"],
+    "GRU": COLORS["green"],
+}
+DIVERGING = LinearSegmentedColormap.from_list(
+    "unrolled", [COLORS["orange"], "#f7f7f4", COLORS["blue"]]
+)
+_MARKERS = "os^Dvp"
+_DASHES = ("-", "--", "-.", ":")
+
+STYLE: Any = {  # Any: the stubs want a dictionary of literal keys
+    "figure.figsize": (6.4, 3.6),
+    "figure.dpi": 144,
+    "figure.facecolor": "#ffffff",
+    "figure.constrained_layout.use": True,
+    "savefig.facecolor": "#ffffff",
+    "axes.facecolor": "#ffffff",
+    "axes.edgecolor": COLORS["grey"],
+    "axes.labelcolor": COLORS["black"],
+    "axes.prop_cycle": plt.cycler(color=list(COLORS.values())[:6]),
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.titlesize": "medium",
+    "axes.titlelocation": "left",
+    "axes.titleweight": "bold",
+    "grid.color": "#e4e7ea",
+    "font.size": 11,
+    "legend.frameon": False,
+    "lines.linewidth": 2,
+    "lines.markersize": 5,
+    "xtick.color": COLORS["black"],
+    "ytick.color": COLORS["black"],
+}
+
+
+def figure(columns: int = 1, rows: int = 1, height: float = 3.6, **options: Any) -> Any:
+    """A new figure in the book's style; `options` go to `plt.subplots`.
+
+    Returns `(figure, axes)`. `height` is in inches; the width fits the page's text.
+    """
+    with plt.rc_context(STYLE):
+        return plt.subplots(rows, columns, figsize=(6.4, height), **options)
+
+
+def color_of(name: str, number: int = 0) -> str:
+    """The colour of a curve: its model's where the name starts with one, else number `number`."""
+    for model, color in MODEL_COLORS.items():
+        if name.upper().replace("SIMPLE", "").startswith(model):
+            return color
+    return COLORS["grey"] if number < 0 else list(COLORS.values())[number % 6]
+
+
+def draw_lines(
+    ax: Axes,
+    curves: Mapping[str, Sequence[float]],
+    x: Sequence[float] | None = None,
+    markers: bool = True,
+    **labels: Any,
+) -> None:
+    """Draw each named curve into `ax`, told apart by colour, dash and marker.
+
+    curves: name -> T numbers. x: T numbers, or None for 1 … T. labels: as for `ax.set`.
+    """
+    for number, (name, values) in enumerate(curves.items()):
+        ax.plot(
+            np.arange(1, len(values) + 1) if x is None else x,
+            values,
+            label=name,
+            color=color_of(name, number),
+            linestyle=_DASHES[number % 4],
+            marker=_MARKERS[number % 6] if markers else None,
+        )
+    ax.set(**labels)
+    if len(curves) > 1:
+        ax.legend()
+
+
+def lines(
+    curves: Mapping[str, Sequence[float]],
+    x: Sequence[float] | None = None,
+    markers: bool = True,
+    height: float = 3.6,
+    **labels: Any,
+) -> None:
+    """Show named curves over a common x; see `draw_lines`."""
+    with plt.rc_context(STYLE):
+        _, ax = figure(height=height)
+        draw_lines(ax, curves, x, markers, **labels)
+        plt.show()
+
+
+def bars(values: Mapping[str, float], form: str = "{:.3f}", **labels: Any) -> None:
+    """Show a horizontal bar for each named number, the number written behind it.
+
+    form: how a number is written. labels: as for `ax.set`.
+    """
+    with plt.rc_context(STYLE):
+        _, ax = figure(height=0.9 + 0.42 * len(values))
+        names = list(values)
+        colors = [color_of(name, -1) for name in names]  # grey for what is no recurrent model
+        drawn = ax.barh(names, list(values.values()), color=colors, height=0.62)
+        ax.bar_label(drawn, [form.format(v) for v in values.values()], padding=4)
+        ax.invert_yaxis()
+        ax.grid(visible=False, axis="y")
+        ax.margins(x=0.12)
+        ax.set(**labels)
+        plt.show()
+
+
+def heatmaps(
+    panels: Mapping[str, np.ndarray],
+    columns: Sequence[str] | None = None,
+    limits: tuple[float, float] = (-1.0, 1.0),
+    **labels: Any,
+) -> None:
+    """Show matrices (rows, T) one below the other on one scale, time from left to right.
+
+    columns: the T names below the last panel, such as the words of a review.
+    limits: values at the ends of the colour scale. labels: as for `ax.set` of every panel.
+    """
+    with plt.rc_context(STYLE):
+        heights = [max(1.0, 0.14 * panel.shape[0]) for panel in panels.values()]
+        fig, axes = figure(
+            rows=len(panels),
+            height=1.0 + sum(heights) + (0.8 if columns else 0.2),
+            squeeze=False,
+            sharex=True,
+            gridspec_kw={"height_ratios": heights},
+        )
+        for ax, (name, panel) in zip(axes[:, 0], panels.items(), strict=True):
+            image = ax.imshow(
+                panel,
+                aspect="auto",
+                cmap=DIVERGING,
+                vmin=limits[0],
+                vmax=limits[1],
+                interpolation="nearest",
+            )
+            ax.grid(visible=False)
+            ax.set(title=name, **labels)
+        if columns is not None:
+            axes[-1, 0].set_xticks(range(len(columns)), columns, rotation=60, ha="right")
+        fig.colorbar(image, ax=axes[:, 0], fraction=0.03, pad=0.02)
+        plt.show()
+
+
+def draw_confusion(ax: Axes, counts: Sequence[Sequence[int]], title: str = "") -> None:
+    """Draw a confusion matrix into `ax`: rows of truth, columns of prediction."""
+    table = np.asarray(counts)
+    share = table / table.sum(axis=1, keepdims=True)
+    ax.imshow(share, cmap=DIVERGING, vmin=-1, vmax=1)
+    for (row, column), count in np.ndenumerate(table):
+        text = f"{count:,}\n{share[row, column]:.1%}"
+        color = "white" if share[row, column] > 0.83 else COLORS["black"]
+        ax.text(column, row, text, ha="center", va="center", color=color)
+    ax.grid(visible=False)
+    ax.set_xticks([0, 1], ["negative", "positive"])
+    ax.set_yticks([0, 1], ["negative", "positive"])
+    ax.set(title=title, xlabel="the model says")
+
+
+def confusion(counts: Sequence[Sequence[int]], title: str = "") -> None:
+    """Show a confusion matrix: rows of truth, columns of prediction (negative, positive)."""
+    confusions({title: counts})
+
+
+def panels(
+    plots: Mapping[str, Mapping[str, Sequence[float]]],
+    x: Sequence[float] | None = None,
+    markers: bool = True,
+    height: float = 2.4,
+    **labels: Any,
+) -> None:
+    """Show one panel of curves for each title, one below the other over a common x.
+
+    plots: title -> curves as for `draw_lines`. height: inches of one panel. labels: as for
+    `ax.set` of every panel; the xlabel stands below the last one.
+    """
+    with plt.rc_context(STYLE):
+        _, axes = figure(rows=len(plots), height=height * len(plots), squeeze=False, sharex=True)
+        xlabel = labels.pop("xlabel", "")
+        for ax, (title, curves) in zip(axes[:, 0], plots.items(), strict=True):
+            draw_lines(ax, curves, x, markers, title=title, **labels)
+        axes[-1, 0].set_xlabel(xlabel)
+        plt.show()
+
+
+def tracks(
+    f: Callable[[np.ndarray], float],
+    paths: Mapping[str, np.ndarray],
+    xlim: tuple[float, float],
+    ylim: tuple[float, float],
+    height: float = 4.2,
+    **labels: Any,
+) -> None:
+    """Show level lines of f, a function of two numbers, and the named paths (steps, 2) over them.
+
+    Each path starts at a square and ends at a disc. labels: as for `ax.set`.
+    """
+    with plt.rc_context(STYLE):
+        _, ax = figure(height=height)
+        xs, ys = np.linspace(*xlim, 80), np.linspace(*ylim, 80)
+        levels = np.array([[f(np.array([x, y])) for x in xs] for y in ys])
+        ax.contour(xs, ys, np.sqrt(levels - levels.min()), 12, colors="#c4c9ce", linewidths=1)
+        for number, (name, path) in enumerate(paths.items()):
+            color = color_of(name, number)
+            ax.plot(*path.T, _DASHES[number % 4], color=color, label=name, zorder=3)
+            ax.plot(*path[0], "s", color=color, zorder=3)
+            ax.plot(*path[-1], "o", color=color, markersize=8, zorder=3)
+        ax.grid(visible=False)
+        ax.legend()
+        ax.set(xlim=xlim, ylim=ylim, **labels)
+        plt.show()
+
+
+def confusions(tables: Mapping[str, Sequence[Sequence[int]]]) -> None:
+    """Show named confusion matrices side by side, each as `confusion` shows one."""
+    with plt.rc_context(STYLE):
+        _, axes = figure(columns=len(tables), height=3.2, squeeze=False, sharey=True)
+        for ax, (name, counts) in zip(axes[0], tables.items(), strict=True):
+            draw_confusion(ax, counts, name)
+        axes[0, 0].set_ylabel("the review is")
+        plt.show()

@@ -1,0 +1,78 @@
+"""Models and checkpoints in files: an .npz without pickle, a header in JSON beside arrays."""
+
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unrolled import layers
+from unrolled.activations import Array
+
+FORMAT = 1  # of the files written here; a change of layout raises it
+
+PathLike = str | os.PathLike[str]
+
+
+def layer_config(layer: layers.Layer) -> dict[str, Any]:
+    """A layer's class and arguments, for JSON; a layer within a layer likewise."""
+    arguments = layer.get_config().items()
+    config = {k: layer_config(v) if isinstance(v, layers.Layer) else v for k, v in arguments}
+    return {"class": type(layer).__name__, **config}
+
+
+def layer_from_config(config: dict[str, Any]) -> layers.Layer:
+    """The layer, not built, that `layer_config` described. ValueError if there is no such class."""
+    kind = vars(layers).get(config["class"])
+    if not (isinstance(kind, type) and issubclass(kind, layers.Layer)):
+        raise ValueError(f"class: expected one of unrolled.layers, came {config['class']!r}")
+    arguments = {k: layer_from_config(v) if isinstance(v, dict) else v for k, v in config.items()}
+    del arguments["class"]
+    return kind(**arguments)
+
+
+def write(path: PathLike, header: dict[str, Any], groups: dict[str, list[Array]]) -> None:
+    """Write a header and groups of arrays; the file is there only once it is whole."""
+    header = {"format": FORMAT, "arrays": {g: len(arrays) for g, arrays in groups.items()}} | header
+    named: Any = {f"{g}-{k}": a for g, arrays in groups.items() for k, a in enumerate(arrays)}
+    temporary = Path(f"{path}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            np.savez(file, header=np.array(json.dumps(header, default=np.generic.item)), **named)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read(path: PathLike) -> tuple[dict[str, Any], dict[str, list[Array]]]:
+    """The header and the groups of arrays that `write` wrote.
+
+    ValueError if the file is none of ours, cut short, of a newer format, or holds pickled objects.
+    """
+    with open(path, "rb") as file:
+        if file.read(2) != b"PK":
+            raise ValueError(f"{path}: expected an .npz file that unrolled saved, came no .npz.")
+    try:
+        with np.load(path, allow_pickle=False) as npz:
+            arrays = dict(npz)
+    except (zipfile.BadZipFile, EOFError, ValueError) as error:
+        if "pickle" in str(error):
+            why = "holds pickled objects, which could run code; expected plain arrays"
+        else:
+            why = "is cut short or damaged; copy it again, or save the model again"
+        raise ValueError(f"{path}: the file {why}.") from error
+    try:
+        header = json.loads(str(arrays["header"]))
+        version = header["format"]
+        if version <= FORMAT:
+            sizes = header["arrays"].items()
+            return header, {g: [arrays[f"{g}-{k}"] for k in range(n)] for g, n in sizes}
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: this .npz file is none that unrolled saved.") from error
+    raise ValueError(
+        f"{path}: expected format {FORMAT} or older, came {version}; install a newer unrolled."
+    )
