@@ -1,0 +1,27 @@
+"""Reviews to learn from: the real ones, made ones, and what turns words into arrays."""
+
+from unrolled.datasets.errors import DataError
+from unrolled.datasets.imdb import load_imdb, source_hash
+from unrolled.datasets.sample import load_sample, sample_movies
+from unrolled.datasets.sequences import batches_of_like_length, pad_sequences, split_by_movie
+from unrolled.datasets.sources import data_source, get_word_index, load_data, load_movies
+from unrolled.datasets.text import decode, encode
+from unrolled.datasets.words import tokenize
+
+__all__ = [
+    "DataError",
+    "batches_of_like_length",
+    "data_source",
+    "decode",
+    "encode",
+    "get_word_index",
+    "load_data",
+    "load_imdb",
+    "load_movies",
+    "load_sample",
+    "pad_sequences",
+    "sample_movies",
+    "source_hash",
+    "split_by_movie",
+    "tokenize",
+]

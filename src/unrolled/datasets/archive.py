@@ -1,0 +1,118 @@
+"""Reads the raw reviews: the official aclImdb folder, or its .tar.gz or .tar.xz."""
+
+import lzma
+import re
+import tarfile
+import zlib
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+
+from unrolled.datasets.errors import DataError
+from unrolled.datasets.npz import Split
+from unrolled.datasets.words import tokenize_bytes
+
+FOLDERS = ("train/pos", "train/neg", "test/pos", "test/neg")  # the official order
+SUFFIXES = (".tar.gz", ".tgz", ".tar.xz")
+_REVIEW = re.compile(r"(?:^|/)((?:train|test)/(?:pos|neg))/(\d+_(\d+)\.txt)$")
+
+
+def read_archive(path: Path, reviews: int) -> tuple[Split, Split, dict[str, int]]:
+    """(train, test, word -> rank) of the raw texts, `reviews` each, as Keras's imdb.npz has them.
+
+    Order: positive first, each by file name as text. Ranks: by frequency in the training
+    reviews, equally frequent words in order of their first appearance; words of the test
+    reviews that the training reviews do not have are left out.
+    """
+    number: defaultdict[bytes, int] = defaultdict(count().__next__)  # words in order of reading
+    found: dict[str, dict[str, np.ndarray]] = {folder: {} for folder in FOLDERS}
+    for folder, name, content in _with_bar(raw_reviews(path, reviews // 2), 2 * reviews, path):
+        numbers = [number[word] for word in tokenize_bytes(content)]
+        if not numbers:
+            raise DataError(f"{path}: the review {folder}/{name} is empty; fetch the files again.")
+        found[folder][name] = np.array(numbers, dtype=np.int32)
+    for folder in FOLDERS:
+        if len(found[folder]) != reviews // 2:
+            raise DataError(
+                f"{path} holds {len(found[folder])} reviews in {folder} where {reviews // 2} are "
+                "expected; unpack or fetch aclImdb again, completely."
+            )
+    training = [row for folder in FOLDERS[:2] for _, row in sorted(found[folder].items())]
+    by_rank = _by_frequency(np.concatenate(training))
+    rank = np.zeros(len(number), dtype=np.int64)  # 0 = not in the training reviews
+    rank[by_rank] = np.arange(1, len(by_rank) + 1)
+    spelled = list(number)
+    word_index = {spelled[n].decode("utf-8", "replace"): int(rank[n]) for n in by_rank}
+    rows: dict[str, list[list[int]]] = {"train": [], "test": []}
+    for folder in FOLDERS:
+        for name, row in sorted(found[folder].items()):
+            ranks = rank[row]
+            if not ranks.any():
+                raise DataError(f"{path}: {folder}/{name} has no word of the training reviews.")
+            rows[folder.split("/")[0]].append(ranks[ranks > 0].tolist())
+    labels = np.repeat(np.array([1, 0], dtype=np.int64), reviews // 2)
+    return (rows["train"], labels), (rows["test"], labels.copy()), word_index
+
+
+def _by_frequency(words: np.ndarray) -> np.ndarray:
+    """Each word once: the most frequent first, of equally frequent ones the first to appear."""
+    unique, first, counts = np.unique(words, return_index=True, return_counts=True)
+    ordered: np.ndarray = unique[np.lexsort((first, -counts))]
+    return ordered
+
+
+def raw_reviews(path: Path, per_folder: int) -> Iterator[tuple[str, str, bytes]]:
+    """(folder such as "train/pos", file name, content) of each labelled review, checked.
+
+    Other files are passed over. A file's name ends in its rating: 7 to 10 stars are positive,
+    1 to 4 negative, and one that lies in the other folder raises DataError.
+    """
+    try:
+        for name, content in _folder(path) if path.is_dir() else _tar(path, 4 * per_folder):
+            match = _REVIEW.search(name)
+            if match is None:
+                continue
+            folder, file, stars = match[1], match[2], int(match[3])
+            if not (7 <= stars <= 10 if folder.endswith("pos") else 1 <= stars <= 4):
+                raise DataError(
+                    f"{path}: {folder}/{file} has {stars} stars, which do not match its folder; "
+                    "the files were moved or renamed, fetch aclImdb again."
+                )
+            yield folder, file, content
+    except (OSError, EOFError, tarfile.TarError, lzma.LZMAError, zlib.error) as error:
+        raise DataError(
+            f"{path} cannot be read ({error}); it may be truncated or no archive, fetch it again."
+        ) from None
+
+
+def _folder(path: Path) -> Iterator[tuple[str, bytes]]:
+    for folder in FOLDERS:
+        for file in sorted((path / folder).glob("*.txt")):
+            yield f"{folder}/{file.name}", file.read_bytes()
+
+
+def _tar(path: Path, reviews: int) -> Iterator[tuple[str, bytes]]:
+    """Members one after the other, nothing unpacked to the disk, up to the last review."""
+    with tarfile.open(path, "r|*") as archive:
+        for member in archive:
+            if member.isfile() and _REVIEW.search(member.name):
+                file = archive.extractfile(member)
+                assert file is not None  # it is a regular file
+                yield member.name, file.read()
+                reviews -= 1
+                if not reviews:
+                    return
+
+
+def _with_bar(
+    reviews: Iterator[tuple[str, str, bytes]], total: int, path: Path
+) -> Iterator[tuple[str, str, bytes]]:
+    """The same reviews, with a progress bar on a terminal when it takes over a second."""
+    from tqdm import tqdm
+
+    yield from tqdm(
+        reviews, f"Reading {path.name}", total, unit=" reviews", disable=None, delay=1, leave=False
+    )

@@ -1,0 +1,83 @@
+"""Keras's own files of the real reviews: from its cache, or by its download."""
+
+import contextlib
+import errno
+import hashlib
+import os
+import socket
+import sys
+import tempfile
+from pathlib import Path
+
+from unrolled.datasets.errors import DataError
+
+ORIGIN = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
+PUBLISHED = {  # digests of the files, as they stand in Keras's source
+    "imdb.npz": ("sha256", "69664113be75683a8fe16e3ed0ab59fda8886cb3cd7ada244f7d9544e4676b9f"),
+    "imdb_word_index.json": ("md5", "bfafd718b763782e994055a2d397834f"),
+}
+
+
+def digest(file: Path, algorithm: str = "sha256") -> str:
+    """The digest of a file's content in hexadecimal."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, algorithm).hexdigest()
+
+
+def is_published(file: Path, name: str) -> bool:
+    """Whether the file is, bit for bit, the one that Keras publishes under this name."""
+    algorithm, expected = PUBLISHED[name]
+    return digest(file, algorithm) == expected
+
+
+def from_keras(name: str) -> Path:
+    """Keras's own file: from its cache (KERAS_HOME or ~/.keras), otherwise downloaded there."""
+    home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras").expanduser()
+    file = home / "datasets" / name
+    if not file.exists():
+        _download(name, file)
+    elif not is_published(file, name):
+        raise DataError(
+            f"{file} is not the file that Keras publishes (its {PUBLISHED[name][0].upper()} "
+            "differs): delete it and it is fetched anew, or name a file of your own by "
+            "UNROLLED_IMDB."
+        )
+    return file
+
+
+def _download(name: str, file: Path) -> None:
+    """Keras's download into a folder of its own, moved to its place when whole and checked."""
+    mend = (
+        f"get {ORIGIN}{name} by hand and put it at {file}, or let UNROLLED_IMDB name reviews that "
+        "you have, or work with the sample (UNROLLED_DATA=sample)."
+    )
+    timeout = socket.getdefaulttimeout()
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=file.parent) as folder:
+            import keras
+
+            socket.setdefaulttimeout(60)  # a silent network must not hang for ever
+            with contextlib.redirect_stdout(sys.stderr):
+                keras.utils.get_file(name, ORIGIN + name, cache_dir=folder, cache_subdir="")
+            fetched = Path(folder) / name
+            if not is_published(fetched, name):
+                raise DataError(
+                    f"The download of {name} is not the file that Keras publishes (its "
+                    f"{PUBLISHED[name][0].upper()} differs) and was thrown away: try again, or "
+                    + mend
+                )
+            fetched.replace(file)
+    except DataError:
+        raise
+    except Exception as error:  # Keras raises a bare Exception where there is no network
+        number = error.errno if isinstance(error, OSError) else None
+        if number in (errno.ENOSPC, errno.EDQUOT):
+            problem = OSError(f"The disk is full, {file} was not written: make room, or {mend}")
+        elif number in (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR):
+            problem = OSError(f"{file} may not be written ({error}): set KERAS_HOME, or {mend}")
+        else:
+            problem = ConnectionError(f"{name} could not be downloaded ({error}): {mend}")
+        raise problem from None
+    finally:
+        socket.setdefaulttimeout(timeout)
