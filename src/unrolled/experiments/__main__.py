@@ -1,0 +1,86 @@
+"""Command line: `python -m unrolled.experiments NAME [--setting value] [--seed N]`."""
+
+import argparse
+import dataclasses
+import importlib
+import sys
+from types import ModuleType
+from typing import Any
+
+from unrolled.datasets import DataError
+from unrolled.experiments.plan import PLAN
+from unrolled.experiments.record import record, results_folder, run_path
+
+PROGRAM = "python -m unrolled.experiments"
+
+
+def modules() -> dict[str, ModuleType]:
+    """The experiments by name, as the plan orders them."""
+    names = dict.fromkeys(name for name, _ in PLAN)
+    return {name: importlib.import_module(f"unrolled.experiments.{name}") for name in names}
+
+
+def parser(experiments: dict[str, ModuleType]) -> argparse.ArgumentParser:
+    """The command line: one subcommand an experiment, its settings as options, and `all`."""
+    top = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description="Record one run of an experiment of the book as JSON. A run that is there is "
+        "not made again; an interrupted one goes on where it stopped.",
+    )
+    names = top.add_subparsers(dest="experiment", required=True, metavar="NAME")
+    names.add_parser("all", help="Every run of the book that is missing, one after the other.")
+    for name, module in experiments.items():
+        title = (module.__doc__ or "").partition("\n")[0]
+        sub = names.add_parser(
+            name,
+            help=title,
+            description=title,
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        )
+        for field in dataclasses.fields(module.Settings):
+            sub.add_argument(
+                f"--{field.name.replace('_', '-')}",
+                type=field.type,
+                default=field.default,
+                help=field.metadata.get("help"),
+                choices=field.metadata.get("choices"),
+            )
+    return top
+
+
+def record_one(module: ModuleType, settings: Any) -> None:
+    """Record a run, or say that it is there."""
+    path = run_path(module, settings)
+    if path.exists():
+        print(f"there already: {path}")
+        return
+    print(f"recorded: {record(module, settings)}")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Record what the command line asks for, say where it lies; returns the exit status."""
+    experiments = modules()
+    options = vars(parser(experiments).parse_args(arguments))
+    name = options.pop("experiment")
+    wanted = PLAN if name == "all" else ((name, options),)
+    try:
+        for number, (experiment, values) in enumerate(wanted, 1):
+            if len(wanted) > 1:
+                print(f"[{number}/{len(wanted)}] ", end="")
+            module = experiments[experiment]
+            record_one(module, module.Settings(**values))
+    except KeyboardInterrupt:
+        print(
+            f"\nStopped. What was finished is kept in {results_folder() / '.partial'}; "
+            "the same command goes on from there.",
+            file=sys.stderr,
+        )
+        return 130
+    except (DataError, OSError, ValueError) as error:
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

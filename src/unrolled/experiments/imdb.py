@@ -1,0 +1,175 @@
+"""The article's two models on the movie reviews, mended but otherwise to the letter.
+
+Embedding(10000, 100), two recurrent layers of 100 units with Dropout(0.5) between them,
+Dense(1, sigmoid); binary cross-entropy, Adam(0.001), 5 epochs of batches of 128, reviews of 500
+tokens padded before. Book: chapter 7.
+"""
+
+import json
+import os
+import shutil
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from unrolled import datasets
+from unrolled.experiments.measures import test_figures
+
+NAMED_BY = ("model",)
+DROPOUT = 2  # the layer's place in the model; Keras's file leaves its random state out
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the article fixes, and the seed, which it does not."""
+
+    model: str = field(
+        default="lstm", metadata={"choices": ("lstm", "rnn"), "help": "recurrent layer"}
+    )
+    seed: int = field(default=0, metadata={"help": "seed of weights, shuffling and dropout"})
+    data: str = field(
+        default="imdb", metadata={"choices": ("imdb", "sample"), "help": "real or made reviews"}
+    )
+    num_words: int = field(default=10_000, metadata={"help": "words known to the model"})
+    embedding: int = field(default=100, metadata={"help": "numbers a word is given"})
+    units: int = field(default=100, metadata={"help": "units of each recurrent layer"})
+    dropout: float = field(default=0.5, metadata={"help": "rate between the recurrent layers"})
+    maxlen: int = field(default=500, metadata={"help": "tokens kept of a review, the last ones"})
+    epochs: int = field(default=5, metadata={"help": "passes over the training reviews"})
+    batch_size: int = field(default=128, metadata={"help": "reviews in a training step"})
+    learning_rate: float = field(default=0.001, metadata={"help": "Adam's learning rate"})
+
+
+def build_model(settings: Settings) -> Any:
+    """The article's Keras model, compiled."""
+    import keras
+
+    recurrent = {"lstm": keras.layers.LSTM, "rnn": keras.layers.SimpleRNN}[settings.model]
+    model = keras.Sequential(
+        [
+            keras.Input((settings.maxlen,), dtype="int32"),
+            keras.layers.Embedding(settings.num_words, settings.embedding),
+            recurrent(settings.units, return_sequences=True),
+            keras.layers.Dropout(settings.dropout),
+            recurrent(settings.units),
+            keras.layers.Dense(1, activation="sigmoid"),
+        ]
+    )
+    model.compile(
+        loss="binary_crossentropy",
+        optimizer=keras.optimizers.Adam(learning_rate=settings.learning_rate),
+        metrics=["accuracy"],
+    )
+    return model
+
+
+def run(settings: Settings, partial: Path) -> dict[str, Any]:
+    """Train, then read the test set once. Goes on from the last epoch found in `partial`.
+
+    Shuffling starts anew with each epoch, from the seed and the epoch's number, and dropout goes
+    on where it was: so a run that was interrupted and one that was not draw the same numbers.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported
+    import keras
+
+    load = datasets.load_imdb if settings.data == "imdb" else datasets.load_sample
+    (x_train, y_train), (x_test, y_test) = load(num_words=settings.num_words)
+    x_train = datasets.pad_sequences(x_train, maxlen=settings.maxlen)
+    x_test = datasets.pad_sequences(x_test, maxlen=settings.maxlen)
+
+    keras.utils.set_random_seed(settings.seed)
+    model = build_model(settings)
+    curves: dict[str, list[float]] = {"loss": [], "accuracy": []}
+    seconds: dict[str, list[float]] = {"epochs": [], "epochs_cpu": []}
+    state = _newest_state(partial)
+    if state is not None:
+        saved = json.loads((state / "state.json").read_text(encoding="utf-8"))
+        curves, seconds = saved["curves"], saved["seconds"]
+        model = keras.saving.load_model(state / "model.keras")
+        model.layers[DROPOUT].seed_generator.state.assign(saved["dropout"])
+    bar = _progress_bar(len(x_train), settings, done=len(curves["loss"]))
+    for epoch in range(len(curves["loss"]), settings.epochs):
+        keras.utils.set_random_seed(1000 * (settings.seed + 1) + epoch)
+        wall, cpu = time.perf_counter(), time.process_time()
+        history = model.fit(
+            x_train,
+            y_train,
+            batch_size=settings.batch_size,
+            initial_epoch=epoch,
+            epochs=epoch + 1,
+            verbose=0,
+            callbacks=[bar],
+        )
+        seconds["epochs"].append(round(time.perf_counter() - wall, 2))
+        seconds["epochs_cpu"].append(round(time.process_time() - cpu, 2))
+        for name in curves:
+            curves[name].append(history.history[name][-1])
+        dropout = model.layers[DROPOUT].seed_generator.state.numpy().tolist()
+        kept = {"curves": curves, "seconds": seconds, "dropout": dropout}
+        _keep_state(partial, epoch, model, kept)
+    bar.bar.close()
+
+    wall = time.perf_counter()
+    probability = model.predict(x_test, batch_size=settings.batch_size, verbose=0)[:, 0]
+    prediction_seconds = round(time.perf_counter() - wall, 2)
+    return {
+        "data": {
+            "name": settings.data,
+            "sha256": datasets.source_hash() if settings.data == "imdb" else None,
+        },
+        "seconds": {
+            **seconds,
+            "training": round(sum(seconds["epochs"]), 2),
+            "prediction": prediction_seconds,
+        },
+        "curves": curves,
+        "figures": test_figures(y_test, probability),
+    }
+
+
+def _newest_state(partial: Path) -> Path | None:
+    """The folder of the last epoch that was kept whole, if there is one."""
+    return max(partial.glob("epoch[0-9]*"), default=None)
+
+
+def _keep_state(partial: Path, epoch: int, model: Any, state: dict[str, Any]) -> None:
+    """Keep model and curves after an epoch; a crash in between leaves the epoch before."""
+    unfinished = partial / "unfinished"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    model.save(unfinished / "model.keras")
+    (unfinished / "state.json").write_text(json.dumps(state), encoding="utf-8")
+    before = _newest_state(partial)
+    os.replace(unfinished, partial / f"epoch{epoch + 1:04d}")
+    if before is not None:
+        shutil.rmtree(before)
+
+
+def _progress_bar(num_train: int, settings: Settings, done: int) -> Any:
+    """A Keras callback that shows steps, loss and time left over all epochs on stderr."""
+    import keras
+    from tqdm import tqdm
+
+    steps = -(-num_train // settings.batch_size)
+
+    class Progress(keras.callbacks.Callback):
+        def __init__(self) -> None:
+            super().__init__()
+            self.bar = tqdm(
+                total=steps * settings.epochs,
+                initial=steps * done,
+                desc=f"{settings.model} seed {settings.seed}",
+                unit="step",
+                file=sys.stderr,
+                mininterval=1.0,
+            )
+
+        def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+            self.bar.update()
+            if logs:
+                values = f"loss {logs['loss']:.4f}, accuracy {logs['accuracy']:.4f}"
+                self.bar.set_postfix_str(values, refresh=False)
+
+    return Progress()
