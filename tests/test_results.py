@@ -1,0 +1,236 @@
+"""Recorded runs keep their schema, agree with themselves, and are written whole or not at all."""
+
+import json
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from unrolled.experiments import baselines, imdb, record
+from unrolled.experiments.__main__ import main, modules
+from unrolled.experiments.plan import PLAN
+
+RECORDED = sorted((record.ROOT / "results").glob("*.json"))
+SMALL = {"data": "sample", "maxlen": 20, "units": 4, "embedding": 4, "epochs": 3}
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    """An empty folder for recorded runs."""
+    monkeypatch.setenv("UNROLLED_RESULTS", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
+def test_recorded_run_keeps_the_schema(path):
+    result = json.loads(path.read_text(encoding="utf-8"))
+    record.check(result, path)
+    module = modules()[result["experiment"]]
+    settings = module.Settings(**result["settings"])
+    assert record.run_path(module, settings).name == path.name
+    assert record.command(result["experiment"], settings, module.NAMED_BY) == result["command"]
+    assert result["seed"] == settings.seed
+    assert result["commit"]
+    assert not result["commit"].endswith("-dirty")
+    assert len(result["data"]["sha256"]) == 64
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
+def test_recorded_figures_agree_with_each_other(path):
+    figures = json.loads(path.read_text(encoding="utf-8"))["figures"]
+    (true_negative, false_positive), (false_negative, true_positive) = figures["confusion"]
+    assert true_negative + false_positive == false_negative + true_positive == 12_500
+    right = (true_negative + true_positive) / 25_000
+    assert figures["test_accuracy"] == pytest.approx(right, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in RECORDED if p.stem.startswith("imdb")], ids=lambda p: p.stem
+)
+def test_recorded_curves_have_an_entry_an_epoch(path):
+    result = json.loads(path.read_text(encoding="utf-8"))
+    epochs = result["settings"]["epochs"]
+    curves = [*result["curves"].values(), result["seconds"]["epochs"]]
+    assert [len(curve) for curve in curves] == [epochs] * len(curves)
+
+
+def test_every_run_of_the_plan_is_recorded():
+    paths = {record.run_path(modules()[n], modules()[n].Settings(**s)).name for n, s in PLAN}
+    assert paths <= {path.name for path in RECORDED}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda r: r.pop("seed"), "'seed' is missing"),
+        (lambda r: r.update(seed="0"), "'seed' must be"),
+        (lambda r: r.update(cores=True), "'cores' must be"),
+        (lambda r: r.update(extra=1), "unknown keys ['extra']"),
+        (lambda r: r.update(format=2), "format 2"),
+    ],
+    ids=["missing", "string", "boolean", "unknown", "newer"],
+)
+def test_a_run_that_breaks_the_schema_is_refused(change, words):
+    result = json.loads(RECORDED[0].read_text(encoding="utf-8"))
+    change(result)
+    with pytest.raises(ValueError, match=RECORDED[0].stem) as error:
+        record.check(result, RECORDED[0])
+    assert words in str(error.value)
+
+
+def test_a_broken_file_is_named(results):
+    (results / "imdb-x.json").write_text('{"experiment": "imdb"', encoding="utf-8")
+    with pytest.raises(ValueError, match=r"imdb-x\.json is no valid JSON"):
+        record.read_results("imdb")
+
+
+def test_names_and_commands_tell_runs_apart():
+    default = imdb.Settings(model="rnn", seed=3)
+    other = imdb.Settings(model="rnn", seed=3, epochs=1)
+    assert record.run_name("imdb", default, imdb.NAMED_BY) == "imdb-rnn-seed3"
+    assert record.run_name("imdb", other, imdb.NAMED_BY) == "imdb-rnn-seed3-epochs1"
+    expected = "python -m unrolled.experiments imdb --model rnn --seed 3 --epochs 1"
+    assert record.command("imdb", other, imdb.NAMED_BY) == expected
+
+
+def test_a_full_disk_leaves_what_was_there(results, monkeypatch):
+    path = results / "run.json"
+    record.write_json(path, {"old": 1})
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(record.os, "replace", full)
+    with pytest.raises(OSError, match="No space"):
+        record.write_json(path, {"new": 2})
+    assert json.loads(path.read_text(encoding="utf-8")) == {"old": 1}
+    assert list(results.iterdir()) == [path]
+
+
+class Interrupted:
+    """Runs `imdb.run` and presses Ctrl-C when the given epoch is to begin."""
+
+    def __init__(self, monkeypatch, epoch):
+        import keras
+
+        fit = keras.Sequential.fit
+
+        def interrupted(model, *arguments, **options):
+            if options["initial_epoch"] == epoch:
+                raise KeyboardInterrupt
+            return fit(model, *arguments, **options)
+
+        self.patch = monkeypatch.context()
+        self.interrupted = interrupted
+
+    def __enter__(self):
+        patch = self.patch.__enter__()
+        patch.setattr("keras.Sequential.fit", self.interrupted)
+
+    def __exit__(self, *_):
+        self.patch.__exit__(None, None, None)
+
+
+def test_an_interrupted_run_goes_on_from_its_last_epoch(results, monkeypatch, capsys):
+    arguments = [f"--{name}={value}" for name, value in SMALL.items()]
+    with Interrupted(monkeypatch, epoch=2):
+        assert main(["imdb", "--model=rnn", *arguments]) == 130
+    assert "goes on from there" in capsys.readouterr().err
+    assert not list(results.glob("*.json"))
+    (kept,) = (results / ".partial").glob("*/epoch*")
+    assert kept.name == "epoch0002"
+
+    assert main(["imdb", "--model=rnn", *arguments]) == 0
+    (path,) = results.glob("*.json")
+    resumed = json.loads(path.read_text(encoding="utf-8"))
+    assert not list((results / ".partial").iterdir())
+
+    path.unlink()
+    assert main(["imdb", "--model=rnn", *arguments]) == 0
+    whole = json.loads(path.read_text(encoding="utf-8"))
+    assert resumed["curves"]["loss"] == pytest.approx(whole["curves"]["loss"], abs=1e-5)
+    assert resumed["figures"]["test_loss"] == pytest.approx(whole["figures"]["test_loss"], abs=1e-5)
+
+    before = path.stat().st_mtime_ns
+    assert main(["imdb", "--model=rnn", *arguments]) == 0
+    assert "there already" in capsys.readouterr().out
+    assert path.stat().st_mtime_ns == before
+
+
+def test_a_crash_while_keeping_an_epoch_leaves_the_epoch_before(tmp_path):
+    model = SimpleNamespace(save=lambda path: path.write_text("weights", encoding="utf-8"))
+    imdb._keep_state(tmp_path, 0, model, {"epoch": 1})
+
+    def crash(path):
+        path.write_text("half", encoding="utf-8")
+        raise OSError("No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        imdb._keep_state(tmp_path, 1, SimpleNamespace(save=crash), {"epoch": 2})
+    assert imdb._newest_state(tmp_path) == tmp_path / "epoch0001"
+    imdb._keep_state(tmp_path, 1, model, {"epoch": 2})
+    assert imdb._newest_state(tmp_path) == tmp_path / "epoch0002"
+    assert [path.name for path in tmp_path.iterdir()] == ["epoch0002"]
+
+
+def test_the_models_are_the_articles():
+    shapes = {}
+    for name in ("rnn", "lstm"):
+        model = imdb.build_model(imdb.Settings(model=name))
+        shapes[name] = [type(layer).__name__ for layer in model.layers], model.count_params()
+        assert float(model.optimizer.learning_rate) == pytest.approx(0.001)
+        assert model.layers[2].rate == 0.5
+    units, words = 100, 10_000
+    shared = words * 100 + units + 1
+    layers = ["Embedding", "SimpleRNN", "Dropout", "SimpleRNN", "Dense"]
+    assert shapes["rnn"] == (layers, shared + 2 * (100 + units + 1) * units)
+    layers = ["Embedding", "LSTM", "Dropout", "LSTM", "Dense"]
+    assert shapes["lstm"] == (layers, shared + 2 * 4 * (100 + units + 1) * units)
+
+
+@pytest.mark.parametrize("model", ["words", "pairs", "nbsvm"])
+def test_a_baseline_runs_on_the_made_reviews(results, model):
+    assert main(["baselines", f"--model={model}", "--data=sample"]) == 0
+    (result,) = record.read_results("baselines")
+    assert result["figures"]["test_accuracy"] > 0.5
+    assert result["figures"]["validation_accuracy"] == max(result["curves"]["validation_accuracy"])
+
+
+def test_ngrams_are_runs_of_neighbours():
+    assert list(baselines.ngrams([7, 8, 9], 2)) == [(7,), (8,), (9,), (7, 8), (8, 9)]
+
+
+def test_log_count_ratio_is_the_formula():
+    import numpy as np
+    from scipy.sparse import csr_matrix
+
+    counts = csr_matrix([[1, 1, 0], [1, 0, 0], [0, 1, 1]])
+    ratio = baselines.log_count_ratio(counts, np.array([1, 1, 0]))
+    positive, negative = np.array([3, 2, 1]), np.array([1, 2, 2])
+    expected = np.log((positive / 6) / (negative / 5))
+    np.testing.assert_allclose(ratio, expected, rtol=1e-12)
+
+
+def test_the_command_line_explains_itself(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["imdb", "--help"])
+    assert stop.value.code == 0
+    shown = capsys.readouterr().out
+    assert "--learning-rate" in shown
+    assert "default: 0.001" in shown
+
+
+def test_missing_reviews_are_one_sentence(results, monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv("UNROLLED_IMDB", str(tmp_path / "nowhere.npz"))
+    assert main(["baselines"]) == 1
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "nowhere.npz" in line
+    assert not list(results.glob("*.json"))
+
+
+def test_experiments_import_no_tensorflow():
+    import subprocess
+
+    code = "import unrolled.experiments.__main__, sys; print('tensorflow' in sys.modules)"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert shown.stdout.strip() == "False"
