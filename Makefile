@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 INSTALL ?= --require-hashes -r requirements.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help book test run check lab results bench lock clean
+.PHONY: help book test run check lab results ledger bench lock clean
 
 help:  ## explain the targets
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## */  make \1|/' | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
@@ -44,8 +44,11 @@ lab: $(VENV)/installed  ## open the chapters in JupyterLab, text and notebook pa
 results: $(VENV)/installed  ## record the runs on real reviews that are missing from results/
 	@$(BIN)/python -m unrolled.experiments all
 
+ledger: $(VENV)/installed  ## hold every equation against its line of code, and record the errors
+	@UNROLLED_LEDGER=results/ledger.json $(BIN)/python -m pytest tests
+
 bench: $(VENV)/installed  ## measure speed against Keras and the machine's own limit
-	@$(BIN)/python benchmarks/step.py
+	@$(BIN)/python benchmarks/bench.py
 
 lock:  ## write requirements.txt anew from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --extra book --extra test --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --upgrade --quiet --output-file requirements.txt --custom-compile-command "make lock"

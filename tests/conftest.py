@@ -1,11 +1,14 @@
-"""What several test files share: the real reviews where they are present, small ones where not."""
+"""What several test files share: reviews, real where they are present, and the formula ledger."""
 
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import ledger
 from unrolled.datasets import imdb
 
 TEXTS = {  # train/pos, train/neg, test/pos, test/neg; "Tête" checks that only ASCII is lowered
@@ -17,6 +20,25 @@ TEXTS = {  # train/pos, train/neg, test/pos, test/neg; "Tête" checks that only 
     "test/pos": ["I loved the film, a marvel.", "Great."],
     "test/neg": ["I hated it!", "A dull waste of film..."],
 }
+
+
+@pytest.fixture
+def record(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """`record(label, error, tolerance)` asserts, and keeps the error for the formula ledger."""
+    return partial(ledger.record, f"{request.path.name}::{request.node.originalname}")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # For the ledger, only the tests that hold an equation.
+    if "UNROLLED_LEDGER" in os.environ:
+        others = [item for item in items if "record" not in getattr(item, "fixturenames", ())]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in others]
+
+
+def pytest_sessionfinish(exitstatus: int) -> None:
+    if exitstatus == 0 and "UNROLLED_LEDGER" in os.environ:
+        ledger.write(Path(os.environ["UNROLLED_LEDGER"]))
 
 
 @pytest.fixture

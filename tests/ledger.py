@@ -1,14 +1,91 @@
-"""What the formula ledger is made of: for each equation's label, the tests that hold it.
+"""The formula ledger: every labelled equation, the line of code that is it, the tests that hold it.
 
-`ROWS[label][test] == (largest error seen, tolerance)`, filled while the tests run.
+A test takes the fixture `record` and calls `record(label, error, tolerance)`. With UNROLLED_LEDGER
+naming a file, pytest runs these tests alone and writes there what they measured: `make ledger`.
 """
 
-ROWS: dict[str, dict[str, tuple[float, float]]] = {}
+import functools
+import re
+from pathlib import Path
+from typing import Any
+
+from unrolled.experiments.record import processor, versions, write_json
+
+ROOT = Path(__file__).resolve().parents[1]
+PATH = ROOT / "results" / "ledger.json"
+
+# Label -> test, such as "test_cells.py::test_rnn_formula" -> what it measured.
+ROWS: dict[str, dict[str, dict[str, Any]]] = {}
+
+# A label after {math} and its other options, or after $$.
+EQUATION = re.compile(
+    r"^`{3,}\{math\}.*\n(?::.*\n)*?:label: *(\S+)|\$\$ *\((\S+?)\)$", re.MULTILINE
+)
+CODE_CELL = re.compile(r"^```\{code-cell\}.*?^```$", re.MULTILINE | re.DOTALL)
 
 
-def record(label: str, test_name: str, error: float, tolerance: float) -> None:
+def record(test: str, label: str, error: float, tolerance: float, relative: bool = False) -> None:
     """Assert that the error stays within the tolerance, and keep the largest for the ledger."""
-    assert error <= tolerance, f"{label}: error {error:.3g}, allowed {tolerance:.3g} ({test_name})"
-    tests = ROWS.setdefault(label, {})
-    largest, loosest = tests.get(test_name, (0.0, tolerance))
-    tests[test_name] = (max(largest, float(error)), max(loosest, tolerance))
+    assert error <= tolerance, f"{label}: error {error:.3g}, allowed {tolerance:.3g} ({test})"
+    new = {"error": 0.0, "tolerance": tolerance, "relative": relative, "comparisons": 0}
+    row = ROWS.setdefault(label, {}).setdefault(test, new)
+    kept = {"tolerance": row["tolerance"], "relative": row["relative"]}
+    assert kept == {"tolerance": tolerance, "relative": relative}, f"{label}: {test} has two rules"
+    row["error"] = max(row["error"], float(error))
+    row["comparisons"] += 1
+
+
+@functools.cache
+def equations() -> dict[str, str]:
+    """Label of every labelled equation -> its chapter's file, in the book's order."""
+    found = {}
+    for chapter in sorted((ROOT / "chapters").glob("*.md")):
+        for match in EQUATION.finditer(chapter.read_text(encoding="utf-8")):
+            label = match[1] or match[2]
+            assert label not in found, f"{label} stands in {found[label]} and in {chapter.name}"
+            found[label] = f"chapters/{chapter.name}"
+    return found
+
+
+@functools.cache
+def code_lines() -> dict[str, list[str]]:
+    """Label -> its lines of code, "src/unrolled/cells.py: f = 1 - i": those of the first file.
+
+    The library's files come first, by name: `cells`, plain, before `layers`, fast.
+    """
+    library = sorted((ROOT / "src" / "unrolled").rglob("*.py"))
+    texts = {path: path.read_text(encoding="utf-8") for path in library}
+    for path in sorted((ROOT / "chapters").glob("*.md")):
+        texts[path] = "\n".join(CODE_CELL.findall(path.read_text(encoding="utf-8")))
+    found: dict[str, list[str]] = {label: [] for label in equations()}
+    for path, text in texts.items():
+        place = f"{path.relative_to(ROOT).as_posix()}: "
+        for line in text.splitlines():
+            code, _, comment = line.partition("#")
+            for label in re.findall(r"[\w-]+", comment) if code.strip() else ():
+                lines = found.get(label)
+                if lines == [] or (lines and lines[0].startswith(place)):
+                    lines.append(place + code.strip())
+    return found
+
+
+def ledger() -> dict[str, Any]:
+    """What the ledger holds after the tests that have run, in the book's order."""
+    chapters, lines = equations(), code_lines()
+    rows = {
+        label: {
+            "chapter": chapters.get(label),
+            "code": lines.get(label, []),
+            "tests": {
+                test: {**row, "error": float(f"{row['error']:.2g}")}
+                for test, row in sorted(ROWS.get(label, {}).items())
+            },
+        }
+        for label in [*chapters, *sorted(ROWS.keys() - chapters.keys())]
+    }
+    head = {"command": "make ledger", "versions": versions(), "processor": processor()}
+    return {**head, "equations": rows}
+
+
+def write(path: Path) -> None:
+    write_json(path, ledger())

@@ -7,7 +7,6 @@ from decimal import Decimal, localcontext
 import numpy as np
 import pytest
 
-from ledger import record
 from unrolled.activations import sigmoid, sigmoid_derivative, tanh, tanh_derivative
 
 POINTS = np.array([-700.0, -36.5, -20.0, -3.2, -1.0, -1e-3, 0.0, 1e-9, 0.4, 1.0, 5.5, 17.0, 40.0])
@@ -31,33 +30,26 @@ def relative(value, expected):
     return np.max(np.abs(value - expected) / np.maximum(np.abs(expected), 1e-300))
 
 
-def test_sigmoid_keeps_its_digits_in_both_tails(request):
+def test_sigmoid_keeps_its_digits_in_both_tails(record):
     error = relative(sigmoid(POINTS), exact(exact_sigmoid))
-    record("eq-sigmoid", f"{request.path.name}::{request.node.originalname}", error, 2e-15)
+    record("eq-sigmoid", error, 2e-15, relative=True)
 
 
-def test_tanh(request):
-    record(
-        "eq-tanh",
-        f"{request.path.name}::{request.node.originalname}",
-        relative(tanh(POINTS), exact(exact_tanh)),
-        2e-15,
-    )
+def test_tanh(record):
+    record("eq-tanh", relative(tanh(POINTS), exact(exact_tanh)), 2e-15, relative=True)
 
 
-def test_sigmoid_derivative(request):
+def test_sigmoid_derivative(record):
     points = POINTS[(POINTS > -700) & (POINTS < 20)]  # beyond, 1 - s has no digits left
     expected = exact(lambda x: (-x).exp() / (1 + (-x).exp()) ** 2, points)
     error = np.max(np.abs(sigmoid_derivative(sigmoid(points)) - expected))
-    record(
-        "eq-sigmoid-derivative", f"{request.path.name}::{request.node.originalname}", error, 5e-16
-    )
+    record("eq-sigmoid-derivative", error, 5e-16)
 
 
-def test_tanh_derivative(request):
+def test_tanh_derivative(record):
     expected = exact(lambda x: 4 / (x.exp() + (-x).exp()) ** 2)
     error = np.max(np.abs(tanh_derivative(tanh(POINTS)) - expected))
-    record("eq-tanh-derivative", f"{request.path.name}::{request.node.originalname}", error, 5e-16)
+    record("eq-tanh-derivative", error, 5e-16)
 
 
 def test_values_known_by_heart():

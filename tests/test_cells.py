@@ -13,10 +13,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ledger import record
 from unrolled.cells import (
     LSTM_VARIANTS,
     article_lstm_step,
@@ -121,19 +120,19 @@ def furthest(a, b):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_rnn_formula(shape, request):
-    (B, D, H), name = shape, f"{request.path.name}::{request.node.originalname}"
+def test_rnn_formula(shape, record):
+    B, D, H = shape
     arrays = arrays_for("rnn", B, D, H)
     (h_new,), cache = step("rnn", arrays)
     expected = filled(B, H, lambda n, j: math.tanh(total(arrays, 0, n, j) + arrays["bias"][j]))
-    record("eq-rnn-hidden", name, furthest(h_new, expected), WRITTEN_OUT)
+    record("eq-rnn-hidden", furthest(h_new, expected), WRITTEN_OUT)
     assert cache.h_new is h_new
 
 
 @pytest.mark.parametrize("variant", LSTM_VARIANTS)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_lstm_formulas(shape, variant, request):
-    (B, D, H), name = shape, f"{request.path.name}::{request.node.originalname}"
+def test_lstm_formulas(shape, variant, record):
+    B, D, H = shape
     arrays = arrays_for(variant, B, D, H)
     (h_new, c_new), cache = step(variant, arrays)
     c, b = arrays["c"], arrays["bias"]
@@ -169,15 +168,15 @@ def test_lstm_formulas(shape, variant, request):
     pairs |= {"output": (cache.o, o), "cell": (c_new, c_expected), "hidden": (h_new, h_expected)}
     for formula, (computed, expected) in pairs.items():
         label = f"eq-lstm-{special.get(formula, formula)}"
-        record(label, name, furthest(computed, expected), WRITTEN_OUT)
+        record(label, furthest(computed, expected), WRITTEN_OUT)
     assert cache.c_new is c_new
     assert cache.h_new is h_new
 
 
 @pytest.mark.parametrize("reset_after", [True, False])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_gru_formulas(shape, reset_after, request):
-    (B, D, H), name = shape, f"{request.path.name}::{request.node.originalname}"
+def test_gru_formulas(shape, reset_after, record):
+    B, D, H = shape
     kind = "gru after" if reset_after else "gru before"
     arrays = arrays_for(kind, B, D, H)
     (h_new,), cache = step(kind, arrays)
@@ -204,13 +203,13 @@ def test_gru_formulas(shape, reset_after, request):
     h_expected = filled(B, H, lambda n, j: z[n, j] * h[n, j] + (1 - z[n, j]) * g[n, j])
     pairs = {"update": (cache.z, z), "reset": (cache.r, r), "candidate": (cache.g, g)}
     for formula, (computed, expected) in (pairs | {"hidden": (h_new, h_expected)}).items():
-        record(f"eq-gru-{formula}", name, furthest(computed, expected), WRITTEN_OUT)
+        record(f"eq-gru-{formula}", furthest(computed, expected), WRITTEN_OUT)
     assert cache.h_new is h_new
 
 
 @pytest.mark.parametrize("shape", shapes_for("article"))
-def test_article_formulas(shape, request):
-    (B, D, H), name = shape, f"{request.path.name}::{request.node.originalname}"
+def test_article_formulas(shape, record):
+    B, D, H = shape
     arrays = arrays_for("article", B, D, H)
     (h_new, c_new), cache = step("article", arrays)
     x, h, c, b = arrays["x"], arrays["h"], arrays["c"], arrays["bias"]
@@ -228,14 +227,14 @@ def test_article_formulas(shape, request):
     pairs = {"forget": (cache.f, f), "input": (cache.i, i), "output": (cache.o, o)}
     pairs |= {"cell": (c_new, c_expected), "hidden": (h_new, h_expected)}
     for formula, (computed, expected) in pairs.items():
-        record(f"eq-article-{formula}", name, furthest(computed, expected), WRITTEN_OUT)
+        record(f"eq-article-{formula}", furthest(computed, expected), WRITTEN_OUT)
     assert cache.c_new is c_new
     assert cache.h_new is h_new
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_rnn_backward_formulas(shape, request):
-    (B, D, H), name = shape, f"{request.path.name}::{request.node.originalname}"
+def test_rnn_backward_formulas(shape, record):
+    B, D, H = shape
     arrays = arrays_for("rnn", B, D, H)
     (dh_new,) = dstates_for("rnn", B, H)
     d = SimpleNamespace(**gradients_for("rnn", arrays, [dh_new]))
@@ -252,19 +251,19 @@ def test_rnn_backward_formulas(shape, request):
     labels = dict(kernel="kernel", recurrent_kernel="recurrent", bias="bias", x="input", h="hidden")
     for array, label in labels.items():
         error = furthest(getattr(d, array), expected[array])
-        record(f"eq-rnn-backward-{label}", name, error, WRITTEN_OUT)
+        record(f"eq-rnn-backward-{label}", error, WRITTEN_OUT)
     if B == 1:  # the gradient of the bias is delta itself
-        record("eq-rnn-backward-pre", name, furthest(d.bias, delta[0]), WRITTEN_OUT)
+        record("eq-rnn-backward-pre", furthest(d.bias, delta[0]), WRITTEN_OUT)
 
 
 @pytest.mark.parametrize("variant", LSTM_VARIANTS)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_lstm_backward_formulas(shape, variant, request):
+def test_lstm_backward_formulas(shape, variant, record):
     """The backward formulas written out; each gradient on the way is read off the results.
 
     With one example the gradient of the bias is delta, so that do = delta_o / o(1 - o), and so on.
     """
-    (B, D, H), name = shape, f"{request.path.name}::{request.node.originalname}"
+    B, D, H = shape
     arrays = arrays_for(variant, B, D, H)
     dh_new, dc_new = dstates_for(variant, B, H)
     d = gradients_for(variant, arrays, [dh_new, dc_new])
@@ -298,7 +297,7 @@ def test_lstm_backward_formulas(shape, variant, request):
         "c": ("previous-cell", dc_t * f + delta_i * p[0] + delta_f * p[1]),
     }
     for array, (label, value) in expected.items():
-        record(f"eq-lstm-backward-{label}", name, furthest(d[array], value), WRITTEN_OUT)
+        record(f"eq-lstm-backward-{label}", furthest(d[array], value), WRITTEN_OUT)
     if variant == "peephole":
         for row, (delta_k, state) in enumerate([(delta_i, c), (delta_f, c), (delta_o, c_new)]):
             sums = np.einsum("nj,nj->j", delta_k, state)
@@ -306,7 +305,7 @@ def test_lstm_backward_formulas(shape, variant, request):
     if B == 1 and variant == "standard":
         read = dict(zip("ifgo", np.split(d["bias"], 4), strict=True))
         error = max(furthest(read[k], delta[0, H * n : H * (n + 1)]) for n, k in enumerate("ifgo"))
-        record("eq-lstm-backward-pre", name, error, WRITTEN_OUT)
+        record("eq-lstm-backward-pre", error, WRITTEN_OUT)
         way = {
             "output": (read["o"] / (o * (1 - o)), do),
             "input": (read["i"] / (i * (1 - i)), di),
@@ -315,7 +314,7 @@ def test_lstm_backward_formulas(shape, variant, request):
             "cell": (d["c"] / f, dc_t),
         }
         for label, (computed, value) in way.items():
-            record(f"eq-lstm-backward-{label}", name, furthest(computed, value), WRITTEN_OUT)
+            record(f"eq-lstm-backward-{label}", furthest(computed, value), WRITTEN_OUT)
 
 
 # --- 2. central differences -------------------------------------------------------------------
@@ -341,7 +340,7 @@ LABELS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_gradients_over_a_grid_of_shapes(kind, request):
+def test_gradients_over_a_grid_of_shapes(kind, record):
     for seed, (B, D, H) in enumerate(shapes_for(kind)):
         arrays, dstates = arrays_for(kind, B, D, H, seed), dstates_for(kind, B, H, seed)
         gradients = gradients_for(kind, arrays, dstates)
@@ -350,13 +349,7 @@ def test_gradients_over_a_grid_of_shapes(kind, request):
             result = check(kind, arrays, dstates, {array: gradient})
             assert result.error < DIFFERENCES, result
             if kind in LABELS:
-                label = LABELS[kind][array]
-                record(
-                    label,
-                    f"{request.path.name}::{request.node.originalname}",
-                    result.error,
-                    DIFFERENCES,
-                )
+                record(LABELS[kind][array], result.error, DIFFERENCES, relative=True)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -364,7 +357,10 @@ def test_gradients_over_a_grid_of_shapes(kind, request):
 @given(B=st.integers(1, 4), D=st.integers(1, 5), H=st.integers(1, 4), seed=st.integers(0, 999))
 def test_gradients_for_random_shapes(kind, B, D, H, seed):
     D = H if kind == "article" else D
-    result = check(kind, arrays_for(kind, B, D, H, seed), dstates_for(kind, B, H, seed + 1))
+    arrays, dstates = arrays_for(kind, B, D, H, seed), dstates_for(kind, B, H, seed + 1)
+    sizes = [np.linalg.norm(gradient) for gradient in gradients_for(kind, arrays, dstates).values()]
+    assume(all(size == 0 or size > 1e-3 for size in sizes))  # smaller ones drown in rounding
+    result = check(kind, arrays, dstates)
     assert result.error < DIFFERENCES, result
 
 

@@ -18,7 +18,10 @@ def sigmoid(x: Array) -> Array:
 
 
 def sigmoid_derivative(s: Array) -> Array:
-    """Derivative of σ at x from its value there: s = σ(x) (eq-sigmoid-derivative, chapter 5)."""
+    """Derivative of σ at x from its value there: s = σ(x) (eq-sigmoid-derivative, chapter 5).
+
+    s: float array of any shape. Returns an array of the same shape and dtype.
+    """
     return s * (1 - s)  # eq-sigmoid-derivative
 
 
@@ -28,5 +31,8 @@ def tanh(x: Array) -> Array:
 
 
 def tanh_derivative(t: Array) -> Array:
-    """Derivative of tanh at x from its value there: t = tanh(x) (eq-tanh-derivative, chapter 3)."""
+    """Derivative of tanh at x from its value there: t = tanh(x) (eq-tanh-derivative, chapter 3).
+
+    t: float array of any shape. Returns an array of the same shape and dtype.
+    """
     return 1 - t**2  # eq-tanh-derivative

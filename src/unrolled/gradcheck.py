@@ -36,7 +36,10 @@ def numerical_gradient(f: Callable[[Array], Any], x: Array, step: float = 6e-6) 
 
 
 def relative_error(a: Array, b: Array) -> float:
-    """‖a - b‖ / (‖a‖ + ‖b‖) over all elements: 0 for equal arrays, at most 1, infinite with NaN."""
+    """‖a - b‖ / (‖a‖ + ‖b‖) over all elements: 0 for equal arrays, at most 1, infinite with NaN.
+
+    a, b: arrays of one shape, ValueError if not.
+    """
     if a.shape != b.shape:
         raise ValueError(f"a, b: expected equal shapes, came {a.shape} and {b.shape}.")
     size = np.linalg.norm(a.ravel()) + np.linalg.norm(b.ravel())
@@ -44,7 +47,10 @@ def relative_error(a: Array, b: Array) -> float:
 
 
 def check_gradients(f: Callable[..., Any], arrays: Arrays, gradients: Arrays) -> GradientCheck:
-    """Compare gradients of the scalar f(**arrays), named as its arrays, with differences."""
+    """Compare gradients of the scalar f(**arrays), named as its arrays, with differences.
+
+    arrays: float64 of any shapes. gradients: of all or some of them, in their shapes.
+    """
 
     def compare(name: str) -> GradientCheck:
         numerical = numerical_gradient(lambda a: f(**{**arrays, name: a}), arrays[name])
@@ -59,7 +65,8 @@ def check_gradients(f: Callable[..., Any], arrays: Arrays, gradients: Arrays) ->
 def check_layer(layer: Any, x: Array, mask: Any = None, **forward: Any) -> GradientCheck:
     """Check x (unless it holds ids) and "weights[0]" on of a layer built with dtype "float64".
 
-    What is differentiated is a random projection of all that `layer.forward` returns.
+    x: (B, T, D), or what else the layer takes; mask: (B, T) or None. What is differentiated is a
+    random projection of all that `layer.forward` returns.
     """
     arrays = {"x": x} | {f"weights[{k}]": np.array(w) for k, w in enumerate(layer.get_weights())}
     start, rng = generator().bit_generator.state, np.random.default_rng(0)

@@ -14,10 +14,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from unrolled.activations import Array, sigmoid, sigmoid_derivative, tanh, tanh_derivative
+from unrolled.initializers import glorot_uniform, orthogonal
 from unrolled.seeding import generator
 from unrolled.threads import in_chunks, one_blas_thread
 
-BLOCK = 16  # time steps whose weight gradients are one product
+BLOCK = 4  # time steps whose weight gradients are one product
 ACTIVATIONS: dict[str | None, tuple[Callable[..., Any], Callable[..., Any]]] = {
     None: (np.positive, np.ones_like),
     "sigmoid": (sigmoid, sigmoid_derivative),
@@ -25,20 +26,6 @@ ACTIVATIONS: dict[str | None, tuple[Callable[..., Any], Callable[..., Any]]] = {
 }
 
 Shape = tuple[int | None, ...]
-
-
-def glorot_uniform(rows: int, columns: int) -> Array:
-    """Uniform in ±√(6 / (rows + columns)) (Glorot & Bengio 2010; eq-glorot, chapter 6)."""
-    limit = math.sqrt(6 / (rows + columns))  # eq-glorot
-    return generator().uniform(-limit, limit, (rows, columns))
-
-
-def orthogonal(rows: int, columns: int) -> Array:
-    """Orthonormal rows, or columns if those are fewer (Saxe et al. 2014; chapter 4)."""
-    shape = max(rows, columns), min(rows, columns)
-    q, r = np.linalg.qr(generator().standard_normal(shape))
-    q *= np.sign(np.diag(r))  # or not all such matrices would be as likely
-    return q if rows >= columns else q.T
 
 
 def _fits(name: str, value: Any) -> tuple[Any, str]:
@@ -92,6 +79,8 @@ class Layer:
 
     def build(self, input_shape: Shape, dtype: str = "float32") -> None:
         """Make the weights for inputs of this shape, of which only the last axis counts."""
+        fits = len(input_shape) == self.axes.count(",") + 1 or (self.axes == "any" and input_shape)
+        self._expect(fits, "input_shape", f"axes {self.axes}", input_shape)
         self.features: Any = input_shape[-1]
         self.dtype = np.dtype(dtype)
         self.weights = [w.astype(dtype, copy=False) for w in self._make_weights(self.features)]
@@ -171,11 +160,13 @@ class Recurrent(Layer):
     go_backwards: bool = False
 
     states: ClassVar[tuple[str, ...]] = ("h",)
-    gates: ClassVar[tuple[str, ...]] = ()  # in the order of M's blocks, of H columns each
+    gates: ClassVar[tuple[str, ...]] = ()  # in the order of M's blocks, of H columns each,
+    sigmoids: ClassVar[int] = 0  # those with a sigmoid, this many, first
     x_blocks: ClassVar[tuple[int, ...]] = (0,)  # the block for each gate of kernel,
     h_blocks: ClassVar[tuple[int, ...]] = (0,)  # and of recurrent_kernel
     _step: ClassVar[Callable[..., None]]  # from the sums of step t to its gates and new states
-    _step_backward: ClassVar[Callable[..., None]]  # back; in w.dh stays what flows past the sums
+    _step_backward: ClassVar[Callable[..., None]]  # from w.dh, w.dc to w.delta of the sums
+    past_sums: ClassVar[bool] = False  # whether some of dh flows past them, and stays in w.dh
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -183,6 +174,7 @@ class Recurrent(Layer):
 
     def _make_weights(self, D: int) -> list[Array]:
         H, columns, self._buffers = self.units, len(self.x_blocks) * self.units, dict[Any, Array]()
+        self._spaces = dict[int, SimpleNamespace]()
         return [glorot_uniform(D, columns), orthogonal(H, columns), np.zeros(columns)]
 
     def compute_mask(self, x: Any, mask: Any = None) -> Any:
@@ -208,11 +200,14 @@ class Recurrent(Layer):
         return [d.reshape(w.shape) for d, w in zip(gradients, self.weights, strict=True)]
 
     def _workspace(self, chunk: int, T: int, B: int) -> SimpleNamespace:
-        """The arrays of a chunk: memory that is taken once and used again as long as it lasts."""
-        (G, K, _), H = self._M.shape, self.units
+        """The arrays of a chunk, in memory that is taken once, and `steps`, views of each step."""
+        K, H, G = len(self._M), self.units, max(self.h_blocks) + 1
+        if chunk in self._spaces and self._spaces[chunk].c.shape == (T + 1, B, H):
+            return self._spaces[chunk]
         w = SimpleNamespace(inputs=(T + 1, B, K), gates=(T, G, B, H), c=(T + 1, B, H))
-        w.deltas, w.tanh_c, w.slopes, w.dinputs = (BLOCK, B, G, H), (T, B, H), (G, B, H), (B, K)
-        w.dh = w.dc = w.spare = (B, H)
+        w.deltas, w.dinputs, w.products = (BLOCK, B, G, H), (B, K), (B, G, H)
+        w.dgates = w.slopes = (G, B, H)
+        w.dh = w.dc = w.dc_t = w.tanh_c = w.spare = (B, H)
         for name, shape in vars(w).items():
             key, size = (chunk, name), math.prod(shape)
             if key not in self._buffers or self._buffers[key].size < size:
@@ -220,36 +215,51 @@ class Recurrent(Layer):
             setattr(w, name, self._buffers[key][:size].reshape(shape))
         w.h = w.inputs[:, :, :H]  # w.h[t] is h_{t-1}: step t reads w.h[t] and writes w.h[t + 1]
         w.states, w.dstates = [w.h, w.c][: len(self.states)], [w.dh, w.dc][: len(self.states)]
+        w.sums = w.products.transpose(1, 0, 2)  # (G, B, H)
+        w.steps = [SimpleNamespace(**vars(w) | self._views(w, t)) for t in range(T)]
+        self._spaces[chunk] = w
         return w
+
+    def _views(self, w: SimpleNamespace, t: int) -> dict[str, Array]:
+        """What step t reads and writes: h and c stand for those of t - 1, the new ones for t."""
+        gates, deltas = w.gates[t], w.deltas[t % BLOCK]
+        views = dict(zip((*self.gates, "h_g"), gates, strict=False))
+        views |= {"gates": gates, "sigmoids": gates[: self.sigmoids], "inputs": w.inputs[t]}
+        views |= {"delta": deltas.transpose(1, 0, 2), "deltas": deltas.reshape(len(deltas), -1)}
+        return views | {"h": w.h[t], "c": w.c[t], "h_new": w.h[t + 1], "c_new": w.c[t + 1]}
+
+    def _expect_states(self, name: str, states: Any, B: int) -> None:
+        expected, came = [(B, self.units)] * len(self.states), [np.shape(s) for s in states or ()]
+        self._expect(states is None or came == expected, name, f"shapes {expected}", came)
 
     def _forward(self, x: Array, mask: Any, training: bool, initial_state: Any = None) -> Any:
         (B, T, _), H, order = x.shape, self.units, slice(None, None, -1 if self.go_backwards else 1)
-        expected, came = [(B, H)] * len(self.states), [np.shape(s) for s in initial_state or ()]
-        self._expect(came in ([], expected), "initial_state", f"shapes {expected}", came)
+        self._expect_states("initial_state", initial_state, B)
         real = (np.ones((B, T), bool) if mask is None else mask).T[order]  # (T, B)
         silent = ~(real if self.zero_output_for_mask else np.maximum.accumulate(real))
         y = np.empty((T if self.return_sequences else 1, B, H), self.dtype)
         silent, M = silent[T - len(y) :], self._matrix()
-        self._M = np.ascontiguousarray(M.transpose(1, 0, 2))  # (G, K, H)
         self._M_T = np.ascontiguousarray(M.reshape(len(M), -1).T)  # (G * H, K)
+        M[:, : self.sigmoids] /= 2  # for _gates
+        self._M = M.reshape(len(M), -1)  # (K, G * H)
 
         def work(chunk: int, rows: slice) -> SimpleNamespace:
             w = self._workspace(chunk, T, rows.stop - rows.start)
             for k, state in enumerate(w.states):
-                state[0] = initial_state[k][rows] if came else 0
-            with np.errstate(over="ignore"):
-                self._forward_steps(w, x.transpose(1, 0, 2)[order, rows], real[:, rows])
+                state[0] = initial_state[k][rows] if initial_state else 0
+            self._forward_steps(w, x.transpose(1, 0, 2)[order, rows], real[:, rows])
             y[:, rows] = w.h[T + 1 - len(y) :]
             return w
 
         chunks = in_chunks(work, B)
         y[silent] = 0
         output = y.transpose(1, 0, 2) if self.return_sequences else y[0]
-        final = [np.concatenate([w.states[k][T] for w in chunks]) for k in range(len(expected))]
+        final = [np.concatenate([w.states[k][T] for w in chunks]) for k in range(len(self.states))]
         return [output, *final] if self.return_state else output, (x.shape, real, silent, chunks)
 
     def _forward_steps(self, w: SimpleNamespace, x: Array, real: Any) -> None:
-        (T, _, D), H = x.shape, self.units
+        (T, B, D), H = x.shape, self.units
+        products = w.products.reshape(B, -1)
         w.padded, w.partial = ~real[:, :, None], ~real.all(axis=1)
         w.start, w.stop = T, T  # the steps computed: from the first to the last real one
         if real.any():
@@ -257,10 +267,12 @@ class Recurrent(Layer):
         for state in w.states:
             state[1 : w.start + 1] = state[0]
         for t in range(w.start, w.stop):
-            w.inputs[t, :, H : H + D] = x[t]
-            w.inputs[t, :, H + D] = 1
-            np.matmul(w.inputs[t], self._M, out=w.gates[t])  # (G, B, H)
-            self._step(w, t)
+            step, block = w.steps[t], slice(t, min(t + BLOCK, w.stop))
+            if (t - w.start) % BLOCK == 0:
+                w.inputs[block, :, H : H + D] = x[block]
+                w.inputs[block, :, H + D] = 1
+            np.matmul(step.inputs, self._M, out=products)
+            self._step(step)
             if w.partial[t]:
                 for state in w.states:
                     np.copyto(state[t + 1], state[t], where=w.padded[t])
@@ -279,6 +291,7 @@ class Recurrent(Layer):
         truncate = T if truncate is None else truncate
         fits, expected = _fits("truncate", truncate)
         self._expect(fits, "truncate", expected, truncate)
+        self._expect_states("dstate", dstate, B)
         dy = dy.transpose(1, 0, 2) if self.return_sequences else dy[None]  # (T or 1, B, H)
         dy = np.where(silent[:, :, None], 0, dy) if silent.any() else dy
         dx = np.zeros((T, B, D), self.dtype)
@@ -289,7 +302,7 @@ class Recurrent(Layer):
             w = chunks[chunk]
             w.kept = [steps[:, rows] for steps in kept.values()]
             for k, d in enumerate(w.dstates):
-                d[...] = 0 if dstate is None else dstate[k][rows]
+                d[...] = dstate[k][rows] if dstate else 0
             dM = self._backward_steps(w, dy[:, rows], dx[:, rows], truncate)
             for k, d in enumerate(w.dstates):
                 initial[k][rows] = d
@@ -301,32 +314,34 @@ class Recurrent(Layer):
         return (dx[::-1] if self.go_backwards else dx).transpose(1, 0, 2)
 
     def _backward_steps(self, w: SimpleNamespace, dy: Array, dx: Array, truncate: int) -> Array:
-        (T, B, D), (G, K, H) = dx.shape, self._M.shape
-        dM = np.zeros((K, G * H), self.dtype)
+        (T, B, D), (K, columns), H = dx.shape, self._M.shape, self.units
+        dM, dh = np.zeros_like(self._M), w.dinputs[:, :H]
         for t in reversed(range(T)):
             if t >= T - len(dy):
                 np.add(w.dh, dy[t - T], out=w.dh)
             for steps, d in zip(w.kept, w.dstates, strict=False):
                 steps[t] = d
             if w.start <= t < w.stop:
-                w.delta = w.deltas[t % BLOCK].transpose(1, 0, 2)  # (G, B, H)
+                step = w.steps[t]
                 before = [d.copy() for d in w.dstates if w.partial[t]]
-                self._step_backward(w, t)
+                self._step_backward(step)
+                for steps in w.kept[1:]:  # c_t also acts through h_t
+                    np.copyto(steps[t], w.dc_t, where=~w.padded[t])
                 if before:
-                    np.copyto(w.delta, 0, where=w.padded[t])
-                np.matmul(w.deltas[t % BLOCK].reshape(B, -1), self._M_T, out=w.dinputs)
-                np.add(w.dh, w.dinputs[:, :H], out=w.dh)
-                dx[t] = w.dinputs[:, H : H + D]
+                    np.copyto(step.delta, 0, where=w.padded[t])
+                np.matmul(step.deltas, self._M_T, out=w.dinputs)
+                np.add(dh, w.dh if self.past_sums else 0, out=w.dh)
+                np.copyto(dx[t], w.dinputs[:, H : H + D])
                 for d, same in zip(w.dstates, before, strict=False):
                     np.copyto(d, same, where=w.padded[t])
                 if t % BLOCK == 0 or t == w.start:
                     n = min(w.stop - t, BLOCK - t % BLOCK) * B
-                    deltas = w.deltas[t % BLOCK :].reshape(-1, G * H)[:n]
+                    deltas = w.deltas[t % BLOCK :].reshape(-1, columns)[:n]
                     dM += w.inputs[t:].reshape(-1, K)[:n].T @ deltas
             if t > 0 and (T - t) % truncate == 0:
                 for d in w.dstates:
                     d[...] = 0
-        return dM.reshape(K, G, H)
+        return dM.reshape(K, -1, H)
 
     def trace(self, x: Any, mask: Any = None) -> dict[str, Array]:
         """Every gate and state of every step by its name in chapter 5, each (B, T, H), as y.
@@ -343,10 +358,11 @@ class Recurrent(Layer):
         return {name: steps.transpose(1, 0, 2) for name, steps in traced.items()}
 
 
-def _sigmoid(a: Array) -> None:
-    """σ in place; where e^-a overflows, 1 / (1 + ∞) is the 0 it should be."""
-    np.exp(np.negative(a, out=a), out=a)
-    np.reciprocal(np.add(a, 1, out=a), out=a)  # eq-sigmoid
+def _gates(sums: Array, gates: Array, sigmoids: Array) -> None:
+    """tanh of the sums, and of that sigmoids of twice as much: σ(2a) = (1 + tanh(a)) / 2."""
+    np.tanh(sums, out=gates)
+    np.multiply(sigmoids, 0.5, out=sigmoids)
+    np.add(sigmoids, 0.5, out=sigmoids)  # eq-sigmoid
 
 
 class SimpleRNN(Recurrent):
@@ -355,12 +371,11 @@ class SimpleRNN(Recurrent):
     Weights: kernel W (D, H), recurrent_kernel U (H, H), bias b (H,).
     """
 
-    def _step(self, w: SimpleNamespace, t: int) -> None:
-        np.tanh(w.gates[t, 0], out=w.h[t + 1])  # eq-rnn-hidden
+    def _step(self, s: SimpleNamespace) -> None:
+        np.tanh(s.sums[0], out=s.h_new)  # eq-rnn-hidden
 
-    def _step_backward(self, w: SimpleNamespace, t: int) -> None:
-        np.multiply(w.dh, tanh_derivative(w.h[t + 1]), out=w.delta[0])  # eq-rnn-backward-pre
-        w.dh[...] = 0
+    def _step_backward(self, s: SimpleNamespace) -> None:
+        np.multiply(s.dh, tanh_derivative(s.h_new), out=s.delta[0])  # eq-rnn-backward-pre
 
 
 @dataclass(eq=False, kw_only=True)
@@ -374,7 +389,7 @@ class LSTM(Recurrent):
     """
 
     unit_forget_bias: bool = True
-    states, gates = ("h", "c"), ("i", "f", "o", "g")
+    states, gates, sigmoids = ("h", "c"), ("i", "f", "o", "g"), 3
     x_blocks = h_blocks = (0, 1, 3, 2)
 
     def _make_weights(self, D: int) -> list[Array]:
@@ -382,28 +397,26 @@ class LSTM(Recurrent):
         bias[self.units : 2 * self.units] = self.unit_forget_bias
         return [*kernels, bias]
 
-    def _step(self, w: SimpleNamespace, t: int) -> None:
-        (i, f, o, g), c, c_new = w.gates[t], w.c[t], w.c[t + 1]
-        _sigmoid(w.gates[t, :3])  # eq-lstm-input, eq-lstm-forget, eq-lstm-output
-        np.tanh(g, out=g)  # eq-lstm-candidate
-        np.multiply(f, c, out=c_new)
-        np.add(c_new, np.multiply(i, g, out=w.spare), out=c_new)  # eq-lstm-cell
-        np.multiply(o, np.tanh(c_new, out=w.tanh_c[t]), out=w.h[t + 1])  # eq-lstm-hidden
+    def _step(self, s: SimpleNamespace) -> None:
+        _gates(s.sums, s.gates, s.sigmoids)  # eq-lstm-input, -forget, -output, -candidate
+        np.multiply(s.f, s.c, out=s.c_new)
+        np.add(s.c_new, np.multiply(s.i, s.g, out=s.spare), out=s.c_new)  # eq-lstm-cell
+        np.multiply(s.o, np.tanh(s.c_new, out=s.tanh_c), out=s.h_new)  # eq-lstm-hidden
 
-    def _step_backward(self, w: SimpleNamespace, t: int) -> None:
-        (i, f, o, g), c, tanh_c = w.gates[t], w.c[t], w.tanh_c[t]
-        dh, dc, spare, slopes, mul = w.dh, w.dc, w.spare, w.slopes, np.multiply
-        np.subtract(o, mul(w.h[t + 1], tanh_c, out=spare), out=spare)  # o ⊙ tanh'(c_t)
-        np.add(dc, mul(dh, spare, out=spare), out=dc)  # eq-lstm-backward-cell
-        np.subtract(1, w.gates[t, :3], out=slopes[:3])
-        mul(slopes[:3], w.gates[t, :3], out=slopes[:3])  # σ' = σ ⊙ (1 - σ)
-        np.subtract(1, np.square(g, out=slopes[3]), out=slopes[3])  # tanh' = 1 - tanh²
-        mul(mul(dc, g, out=spare), slopes[0], out=w.delta[0])  # eq-lstm-backward-input
-        mul(mul(dc, c, out=spare), slopes[1], out=w.delta[1])  # eq-lstm-backward-forget
-        mul(mul(dh, tanh_c, out=spare), slopes[2], out=w.delta[2])  # eq-lstm-backward-output
-        mul(mul(dc, i, out=spare), slopes[3], out=w.delta[3])  # eq-lstm-backward-candidate
-        mul(dc, f, out=dc)  # eq-lstm-backward-previous-cell
-        dh[...] = 0
+    def _step_backward(self, s: SimpleNamespace) -> None:
+        dh, dc_t, (di, df, do, dg) = s.dh, s.dc_t, s.dgates
+        np.tanh(s.c_new, out=s.tanh_c)
+        np.subtract(s.o, np.multiply(s.h_new, s.tanh_c, out=do), out=do)  # o ⊙ tanh'(c_t)
+        np.add(s.dc, np.multiply(dh, do, out=do), out=dc_t)  # eq-lstm-backward-cell
+        np.multiply(dc_t, s.g, out=di)  # eq-lstm-backward-input
+        np.multiply(dc_t, s.c, out=df)  # eq-lstm-backward-forget
+        np.multiply(dh, s.tanh_c, out=do)  # eq-lstm-backward-output
+        np.multiply(dc_t, s.i, out=dg)  # eq-lstm-backward-candidate
+        np.square(s.gates, out=s.slopes)
+        np.subtract(s.sigmoids, s.slopes[:3], out=s.slopes[:3])  # σ' = σ - σ²
+        np.subtract(1, s.slopes[3], out=s.slopes[3])  # tanh' = 1 - tanh²
+        np.multiply(s.dgates, s.slopes, out=s.delta)  # eq-lstm-backward-pre
+        np.multiply(dc_t, s.f, out=s.dc)  # eq-lstm-backward-previous-cell
 
 
 @dataclass(eq=False, kw_only=True)
@@ -416,7 +429,7 @@ class GRU(Recurrent):
     """
 
     reset_after: bool = True
-    gates, x_blocks = ("z", "r", "g"), (0, 1, 2)
+    gates, sigmoids, x_blocks, past_sums = ("z", "r", "g"), 2, (0, 1, 2), True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -438,30 +451,29 @@ class GRU(Recurrent):
             dM[: self.units, 2] = dM[-self.units :, 2]
         return super()._matrix_gradients(dM)
 
-    def _step(self, w: SimpleNamespace, t: int) -> None:
-        (z, r, g, *h_g), h = w.gates[t], w.h[t]
-        _sigmoid(w.gates[t, :2])  # eq-gru-update, eq-gru-reset
+    def _step(self, s: SimpleNamespace) -> None:
+        _gates(s.sums[:2], s.sigmoids, s.sigmoids)  # eq-gru-update, eq-gru-reset
         if self.reset_after:
-            g += r * h_g[0]
+            np.copyto(s.h_g, s.sums[3])
+            h_g = s.r * s.h_g
         else:
-            r_h = np.multiply(r, h, out=w.inputs[t, :, -self.units :])
-            g += r_h @ self.weights[1][:, -self.units :]
-        np.tanh(g, out=g)  # eq-gru-candidate
-        np.add(g, z * (h - g), out=w.h[t + 1])  # eq-gru-hidden: z ⊙ h + (1 - z) ⊙ g
+            h_g = np.multiply(s.r, s.h, out=s.inputs[:, -self.units :])
+            h_g = h_g @ self.weights[1][:, -self.units :]
+        np.tanh(s.sums[2] + h_g, out=s.g)  # eq-gru-candidate
+        np.add(s.g, s.z * (s.h - s.g), out=s.h_new)  # eq-gru-hidden: z ⊙ h + (1 - z) ⊙ g
 
-    def _step_backward(self, w: SimpleNamespace, t: int) -> None:
-        (z, r, g, *h_g), h, dh, delta = w.gates[t], w.h[t], w.dh, w.delta
-        delta[0] = dh * (h - g) * sigmoid_derivative(z)
-        delta[2] = delta_g = dh * (1 - z) * tanh_derivative(g)
-        dh *= z
+    def _step_backward(self, s: SimpleNamespace) -> None:
+        s.delta[0] = s.dh * (s.h - s.g) * sigmoid_derivative(s.z)
+        s.delta[2] = delta_g = s.dh * (1 - s.z) * tanh_derivative(s.g)
+        np.multiply(s.dh, s.z, out=s.dh)
         if self.reset_after:
-            dr = delta_g * h_g[0]
-            delta[3] = delta_g * r
+            dr = delta_g * s.h_g
+            s.delta[3] = delta_g * s.r
         else:
             dr_h = delta_g @ self.weights[1][:, -self.units :].T
-            dr = dr_h * h
-            dh += dr_h * r
-        delta[1] = dr * sigmoid_derivative(r)
+            dr = dr_h * s.h
+            np.add(s.dh, dr_h * s.r, out=s.dh)
+        s.delta[1] = dr * sigmoid_derivative(s.r)
 
 
 @dataclass(eq=False)
@@ -576,9 +588,10 @@ class Dropout(Layer):
             return x, 1
         drawn = generator().integers(0, 2**64, x.size // 4 + 1, dtype=np.uint64).view(np.uint16)
         scale = np.empty_like(x)  # with x's order in memory
-        scale.ravel(order="K")[...] = drawn[: x.size] >= round(self.rate * 65536)
-        scale /= 1 - self.rate
-        return x * scale, scale  # eq-dropout
+        kept = drawn[: x.size] >= round(self.rate * 65536)
+        np.multiply(kept, x.dtype.type(1 / (1 - self.rate)), out=scale.ravel(order="K"))
+        y = x * scale  # eq-dropout
+        return y, scale
 
     def _backward(self, dy: Array, scale: Any) -> Array:
         return dy * scale

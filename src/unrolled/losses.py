@@ -36,8 +36,9 @@ def binary_crossentropy(y_true: ArrayLike, y_pred: Array, from_logits: bool = Fa
     """
     y = _labels(y_true, y_pred, from_logits)
     if from_logits:
-        losses = np.maximum(y_pred, 0) - y_pred * y + np.log1p(np.exp(-np.abs(y_pred)))
-        return float(losses.mean())  # eq-bce-logits
+        z = y_pred
+        losses = np.maximum(z, 0) - z * y + np.log1p(np.exp(-np.abs(z)))  # eq-bce-logits
+        return float(losses.mean())
     p = np.clip(y_pred, EPSILON, 1 - EPSILON)
     return float(-(y * np.log(p) + (1 - y) * np.log(1 - p)).mean())  # eq-bce
 

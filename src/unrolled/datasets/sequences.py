@@ -46,8 +46,8 @@ def batches_of_like_length(
 ) -> list[np.ndarray]:
     """Indices of batches whose sequences have nearly the same length, so that little is padded.
 
-    Every index comes once. Sequences of equal length and the order of the batches are shuffled
-    by rng; only the batch of the longest ones may be smaller than batch_size. Chapter 8.
+    Each array is (batch_size,); only that of the longest ones may be smaller. Every index comes
+    once. Sequences of equal length and the order of the batches are shuffled by rng. Chapter 8.
     """
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, not {batch_size}.")
@@ -63,7 +63,7 @@ def split_by_movie(
 ) -> tuple[np.ndarray, np.ndarray]:
     """(training indices, validation indices), sorted; no movie has reviews on both sides.
 
-    movies: one number for each review. validation: share of the movies to hold out, 0 to 1.
+    movies: (N,), a number for each review. validation: share of the movies to hold out, 0 to 1.
     A random split shares its movies with the training part, and so overrates a model: chapter 8.
     """
     if not 0 < validation < 1:

@@ -1,4 +1,4 @@
-"""One door to the sample and to the real reviews, chosen by the variable UNROLLED_DATA."""
+"""One door to the sample and to the real reviews, by the variable UNROLLED_DATA (chapter 7)."""
 
 import os
 from pathlib import Path
