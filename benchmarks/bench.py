@@ -2,14 +2,16 @@
 
     python benchmarks/bench.py [step epoch predict memory scaling import]
 
-Contestants take turns in one process, at least seven times each after one turn to warm up, on the
-same data; compared are medians. What was measured goes to results/bench.json, a part at a time, so
-that some parts can be measured again alone. Needs the real reviews for `epoch` (UNROLLED_IMDB, or
-Keras's download) and some ten quiet minutes: on a busy machine the ratios are worth nothing.
+Contestants take turns, at least seven each after one to warm up, on the same data, each in a
+process of its own that sleeps while the others work; compared are medians. What was measured goes
+to results/bench.json, a part at a time, so that some parts can be measured again alone. Needs the
+real reviews for `epoch` (UNROLLED_IMDB, or Keras's download) and some ten quiet minutes: on a busy
+machine the ratios are worth nothing.
 """
 
 import argparse
 import json
+import multiprocessing
 import os
 import statistics
 import subprocess
@@ -30,21 +32,45 @@ from unrolled.experiments import record
 B, T, WORDS, D, H = 128, 500, 10_000, 100, 100
 TURNS = 7
 Step = Callable[[], object]
+Contestant = tuple[Any, ...]  # a function that makes the step, and its arguments
 
 
-def taking_turns(contestants: dict[str, Step], turns: int = TURNS) -> dict[str, list[float]]:
+def _serve(contestant: Contestant, pipe: Any) -> None:
+    """A contestant's process: make the step, then time it whenever asked."""
+    set_random_seed(0)
+    make, *arguments = contestant
+    step = make(*arguments)
+    while pipe.recv():
+        start = time.perf_counter()
+        step()
+        pipe.send(time.perf_counter() - start)
+
+
+def taking_turns(contestants: dict[str, Contestant], turns: int = TURNS) -> dict[str, list[float]]:
     """Seconds of each contestant at each turn; a turn before the first is not counted."""
+    spawn = multiprocessing.get_context("spawn")
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
+    pipes, processes = {}, []
+    for name, contestant in contestants.items():
+        pipes[name], theirs = spawn.Pipe()
+        processes.append(spawn.Process(target=_serve, args=(contestant, theirs), daemon=True))
+        processes[-1].start()
     bar = tqdm(total=(turns + 1) * len(contestants), leave=False)
     for turn in range(turns + 1):
-        for name, step in contestants.items():
+        for name, pipe in pipes.items():
             bar.set_description(name)
-            start = time.perf_counter()
-            step()
+            pipe.send(True)
+            while not pipe.poll(1):
+                if not all(process.is_alive() for process in processes):
+                    raise SystemExit(f"{name}: its process ended; see what it printed above.")
+            elapsed = pipe.recv()
             if turn:
-                seconds[name].append(round(time.perf_counter() - start, 5))
+                seconds[name].append(round(elapsed, 5))
             bar.update()
     bar.close()
+    for pipe, process in zip(pipes.values(), processes, strict=True):
+        pipe.send(False)
+        process.join()
     return seconds
 
 
@@ -54,8 +80,14 @@ def ratio(seconds: dict[str, list[float]], slow: str, fast: str) -> float:
     return round(medians[slow] / medians[fast], 3)
 
 
-def article_model(sequential: Any, kinds: Any) -> Any:
-    """The article's LSTM, compiled, in Keras or in `unrolled`, whose names are the same."""
+def article_model(framework: str) -> Any:
+    """The article's LSTM, compiled, in "keras" or in "unrolled", whose names are the same."""
+    if framework == "keras":
+        import keras
+
+        sequential, kinds = keras.Sequential, keras.layers
+    else:
+        sequential, kinds = Sequential, layers
     model = sequential(
         [
             kinds.Embedding(WORDS, D),
@@ -67,6 +99,57 @@ def article_model(sequential: Any, kinds: Any) -> Any:
     )
     model.compile("adam", "binary_crossentropy")
     return model
+
+
+def training_step(framework: str) -> Step:
+    """A step on 128 reviews of 500 words."""
+    rng, model = np.random.default_rng(0), article_model(framework)
+    x, y = rng.integers(0, WORDS, (B, T)), rng.integers(0, 2, B)
+    return lambda: model.train_on_batch(x, y)
+
+
+def real_reviews(number: int) -> tuple[Any, Any]:
+    """So many of the real training reviews, drawn at random, padded to 500, and their labels."""
+    from unrolled.datasets import load_imdb, pad_sequences
+
+    (x, y), _ = load_imdb(num_words=WORDS)
+    chosen = np.random.default_rng(0).permutation(len(x))[:number]
+    return pad_sequences(x[chosen], T), y[chosen]
+
+
+def training_epoch(framework: str, reviews: int) -> Step:
+    """`fit` on some of the real reviews, padded to 500: Keras's, or ours on like lengths."""
+    x, y = real_reviews(reviews)
+    model, own = article_model(framework), {"like_length": True} if framework == "unrolled" else {}
+    return lambda: model.fit(x, y, batch_size=B, verbose=0, **own)
+
+
+def verdict(how: str) -> Step:
+    """The verdict on one review of 200 words, in one of four ways."""
+    x = np.random.default_rng(0).integers(0, WORDS, (1, 200))
+    model = article_model("unrolled" if how == "unrolled" else "keras")
+    if how == "unrolled":
+        return lambda: model.predict(x)
+    if how == "keras predict":
+        return lambda: model.predict(x, verbose=0)
+    import tensorflow as tf
+
+    with_xla = how == "tf.function with XLA"
+    compiled = tf.function(lambda ids: model(ids, training=False), jit_compile=with_xla)
+    x_tf = tf.constant(x)
+    return lambda: compiled(x_tf).numpy()
+
+
+def lstm(B: int, T: int, H: int) -> Step:
+    """One LSTM forward and back."""
+    layer = layers.LSTM(H, return_sequences=True)
+    x = np.random.default_rng(0).random((B, T, H), np.float32)
+    return lambda: layer.backward(layer.forward(x, training=True))
+
+
+def python(code: str) -> Step:
+    """A fresh Python that runs this."""
+    return lambda: subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def products() -> Step:
@@ -97,19 +180,9 @@ def products() -> Step:
 
 def step() -> dict[str, Any]:
     """One training step of the article's model on 128 reviews of 500 words."""
-    import keras
-
-    rng = np.random.default_rng(0)
-    x, y = rng.integers(0, WORDS, (B, T)), rng.integers(0, 2, B)
-    ours, theirs = article_model(Sequential, layers), article_model(keras.Sequential, keras.layers)
-    seconds = taking_turns(
-        {
-            "products": products(),
-            "unrolled": lambda: ours.train_on_batch(x, y),
-            "keras": lambda: theirs.train_on_batch(x, y),
-        },
-        turns=21,
-    )
+    ours, theirs = (training_step, "unrolled"), (training_step, "keras")
+    contestants = {"products": (products,), "unrolled": ours, "keras": theirs}
+    seconds = taking_turns(contestants, turns=21)
     return {
         "seconds": seconds,
         "speed against Keras": ratio(seconds, "keras", "unrolled"),
@@ -119,23 +192,14 @@ def step() -> dict[str, Any]:
 
 def epoch(reviews: int = 20 * B) -> dict[str, Any]:
     """`fit` on a random tenth of the real reviews: Keras on padding, ours on like lengths."""
-    import keras
-
-    from unrolled.datasets import load_imdb, pad_sequences
-
-    (x, y), _ = load_imdb(num_words=WORDS)
-    chosen = np.random.default_rng(0).permutation(len(x))[:reviews]
-    x, y = pad_sequences(x[chosen], T), y[chosen]
-    ours, theirs = article_model(Sequential, layers), article_model(keras.Sequential, keras.layers)
     seconds = taking_turns(
-        {
-            "unrolled": lambda: ours.fit(x, y, B, like_length=True, verbose=0),
-            "keras": lambda: theirs.fit(x, y, B, verbose=0),
-        }
+        {name: (training_epoch, name, reviews) for name in ("unrolled", "keras")}
     )
     return {
         "reviews": reviews,
-        "real tokens of each 500": round(float(np.count_nonzero(x) / reviews), 1),
+        "real tokens of each 500": round(
+            float(np.count_nonzero(real_reviews(reviews)[0]) / reviews)
+        ),
         "seconds": seconds,
         "speed against Keras": ratio(seconds, "keras", "unrolled"),
     }
@@ -143,32 +207,13 @@ def epoch(reviews: int = 20 * B) -> dict[str, Any]:
 
 def predict() -> dict[str, Any]:
     """The verdict on one review of 200 words, against `predict` and against compiled calls."""
-    import keras
-    import tensorflow as tf
-
-    x = np.random.default_rng(0).integers(0, WORDS, (1, 200))
-    ours, theirs = article_model(Sequential, layers), article_model(keras.Sequential, keras.layers)
-    ours.predict(x)
-    theirs.predict(x, verbose=0)
-    ours.set_weights(theirs.get_weights())
-    x_tf = tf.constant(x)
-    compiled = tf.function(lambda ids: theirs(ids, training=False))
-    xla = tf.function(lambda ids: theirs(ids, training=False), jit_compile=True)
-    seconds = taking_turns(
-        {
-            "unrolled": lambda: ours.predict(x),
-            "keras predict": lambda: theirs.predict(x, verbose=0),
-            "tf.function": lambda: compiled(x_tf).numpy(),
-            "tf.function with XLA": lambda: xla(x_tf).numpy(),
-        },
-        turns=31,
-    )
-    assert np.allclose(ours.predict(x), compiled(x_tf).numpy(), atol=1e-5)
-    fastest = min(("tf.function", "tf.function with XLA"), key=lambda n: np.median(seconds[n]))
+    ways = ("unrolled", "keras predict", "tf.function", "tf.function with XLA")
+    seconds = taking_turns({way: (verdict, way) for way in ways}, turns=31)
     return {
         "seconds": seconds,
         "speed against predict": ratio(seconds, "keras predict", "unrolled"),
-        "speed against the fastest compiled call": ratio(seconds, fastest, "unrolled"),
+        "speed against tf.function": ratio(seconds, "tf.function", "unrolled"),
+        "speed against XLA": ratio(seconds, "tf.function with XLA", "unrolled"),
     }
 
 
@@ -176,7 +221,7 @@ def memory() -> dict[str, Any]:
     """The largest memory of a training step, against that of its gates, states and gradients."""
     rng = np.random.default_rng(0)
     x, y = rng.integers(0, WORDS, (B, T)), rng.integers(0, 2, B)
-    model = article_model(Sequential, layers)
+    model = article_model("unrolled")
     peaks, kept = [], []
     tracemalloc.start()
     for _ in range(5):
@@ -197,22 +242,13 @@ def memory() -> dict[str, Any]:
 
 def scaling() -> dict[str, Any]:
     """Seconds of one LSTM, forward and back, as the batch, the steps and the units grow."""
-    start = {"B": 128, "T": 100, "H": 128}
-    ranges = {"B": [128, 256, 512, 1024], "T": [50, 100, 200, 400, 800], "H": [64, 128, 256, 512]}
+    start = {"B": 128, "T": 50, "H": 128}
+    ranges = {"B": [128, 256, 512, 1024], "T": [50, 100, 200, 400], "H": [128, 256, 512, 1024]}
     found: dict[str, Any] = {}
     for name, values in ranges.items():
-        contestants: dict[str, Step] = {}
-        for value in values:
-            sizes = {**start, name: value}
-            layer = layers.LSTM(sizes["H"], return_sequences=True)
-            x = np.random.default_rng(0).random((sizes["B"], sizes["T"], sizes["H"]), np.float32)
-
-            def work(layer: Any = layer, x: Any = x) -> None:
-                layer.backward(layer.forward(x, training=True))
-
-            contestants[str(value)] = work
-        seconds = taking_turns(contestants)
-        medians = [statistics.median(seconds[str(value)]) for value in values]
+        sizes = {str(value): {**start, name: value} for value in values}
+        seconds = taking_turns({value: (lstm, *size.values()) for value, size in sizes.items()})
+        medians = [statistics.median(times) for times in seconds.values()]
         slope = np.polyfit(np.log(values), np.log(medians), 1)[0]
         found[name] = {"values": values, "seconds": seconds, "exponent": round(float(slope), 3)}
     return {"at": start, **found}
@@ -220,12 +256,8 @@ def scaling() -> dict[str, Any]:
 
 def importing() -> dict[str, Any]:
     """Seconds of `import unrolled` in a fresh Python, less those of an empty one."""
-
-    def python(code: str) -> Step:
-        return lambda: subprocess.run([sys.executable, "-c", code], check=True)
-
-    numpy_too = {"empty": python(""), "numpy": python("import numpy")}
-    seconds = taking_turns({**numpy_too, "unrolled": python("import unrolled")})
+    codes = {"empty": "", "numpy": "import numpy", "unrolled": "import unrolled"}
+    seconds = taking_turns({name: (python, code) for name, code in codes.items()})
     median = {name: statistics.median(values) for name, values in seconds.items()}
     return {"seconds": seconds, "seconds of import": round(median["unrolled"] - median["empty"], 3)}
 

@@ -260,17 +260,17 @@ class Recurrent(Layer):
     def _forward_steps(self, w: SimpleNamespace, x: Array, real: Any) -> None:
         (T, B, D), H = x.shape, self.units
         products = w.products.reshape(B, -1)
-        w.padded, w.partial = ~real[:, :, None], ~real.all(axis=1)
-        w.start, w.stop = T, T  # the steps computed: from the first to the last real one
-        if real.any():
-            w.start, w.stop = np.flatnonzero(real.any(axis=1))[[0, -1]] + [0, 1]
+        w.padded, w.partial = ~real[:, :, None], (~real.all(axis=1)).tolist()
+        computed = np.flatnonzero(real.any(axis=1)).tolist() or [T]
+        w.start, w.stop = computed[0], min(computed[-1] + 1, T)  # the first and last real step
         for state in w.states:
             state[1 : w.start + 1] = state[0]
         for t in range(w.start, w.stop):
-            step, block = w.steps[t], slice(t, min(t + BLOCK, w.stop))
             if (t - w.start) % BLOCK == 0:
+                block = slice(t, min(t + BLOCK, w.stop))
                 w.inputs[block, :, H : H + D] = x[block]
                 w.inputs[block, :, H + D] = 1
+            step = w.steps[t]
             np.matmul(step.inputs, self._M, out=products)
             self._step(step)
             if w.partial[t]:
