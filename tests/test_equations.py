@@ -213,3 +213,18 @@ def test_linear_recurrence(T, record):
     error = np.abs(functions["one_by_one"](a, b) - expected).max()
     record("eq-linear-recurrence", error, WRITTEN_OUT)
     assert np.abs(functions["in_rounds"](a, b)[0] - expected).max() < WRITTEN_OUT
+
+
+# Chapter 6: the cost of a step
+
+
+def test_step_cost(record):
+    """Counted: two operations for each number that a product adds up, over all products."""
+    B, T, D, H = 128, 500, 100, 100
+    count = 0
+    for _ in range(T):
+        inputs, M, deltas = (B, H + D + 1), (H + D + 1, 4 * H), (B, 4 * H)
+        for (rows, inner), (_, columns) in ((inputs, M), (deltas, M[::-1]), (inputs[::-1], deltas)):
+            count += 2 * rows * inner * columns
+    formula = line_of("eq-step-cost").partition(" = ")[2]
+    record("eq-step-cost", abs(eval(formula, {"B": B, "T": T, "D": D, "H": H}) - count), 0)

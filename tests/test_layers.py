@@ -24,6 +24,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from unrolled import cells, initializers, layers, set_random_seed, threads
+from unrolled.activations import sigmoid
 from unrolled.gradcheck import (
     check_gradients,
     check_layer,
@@ -607,6 +608,14 @@ def test_mask_and_options_default_to_keras(keras):
             parameters |= inspect.signature(cls.__init__).parameters
         for argument in inspect.signature(getattr(layers, name)).parameters.values():
             assert argument.default == parameters[argument.name].default, (name, argument)
+
+
+def test_one_tanh_gives_sigmoids_too(record):
+    a = np.linspace(-40, 40, 2001)
+    gates = np.empty((2, len(a)))
+    layers._gates(np.stack([a / 2, a]), gates, gates[:1])
+    record("eq-sigmoid-tanh", np.abs(gates[0] - sigmoid(a)).max(), 1e-15)
+    assert np.array_equal(gates[1], np.tanh(a))
 
 
 # 4. Values worked out by hand

@@ -4,14 +4,16 @@ import json
 import sys
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from unrolled.experiments import baselines, imdb, record
 from unrolled.experiments.__main__ import main, modules
 from unrolled.experiments.plan import PLAN
 
-LEDGER = record.ROOT / "results" / "ledger.json"  # no run: tests/test_ledger.py holds it
-RECORDED = sorted({*(record.ROOT / "results").glob("*.json")} - {LEDGER})
+# The other two are no runs: tests/test_ledger.py holds the ledger, a test below the benchmark.
+BENCH, LEDGER = (record.ROOT / "results" / f"{name}.json" for name in ("bench", "ledger"))
+RECORDED = sorted({*(record.ROOT / "results").glob("*.json")} - {BENCH, LEDGER})
 SMALL = {"data": "sample", "maxlen": 20, "units": 4, "embedding": 4, "epochs": 3}
 
 
@@ -53,6 +55,29 @@ def test_recorded_curves_have_an_entry_an_epoch(path):
     epochs = result["settings"]["epochs"]
     curves = [*result["curves"].values(), result["seconds"]["epochs"]]
     assert [len(curve) for curve in curves] == [epochs] * len(curves)
+
+
+def test_the_benchmark_is_whole_and_its_ratios_are_those_of_its_medians():
+    parts = json.loads(BENCH.read_text(encoding="utf-8"))["parts"]
+    assert set(parts) == {"step", "epoch", "predict", "memory", "scaling", "import"}
+    for part in parts.values():
+        assert part["commit"]
+        assert not part["commit"].endswith("-dirty")
+        assert {"versions", "processor", "cores"} <= part.keys()
+    timed = [parts[name] for name in ("step", "epoch", "predict", "import")]
+    for part in [*timed, *(parts["scaling"][axis] for axis in "BTH")]:
+        assert all(len(turns) >= 7 for turns in part["seconds"].values())
+    for part, name, slow, fast in (
+        ("step", "speed against Keras", "keras", "unrolled"),
+        ("step", "share of the limit", "products", "unrolled"),
+        ("epoch", "speed against Keras", "keras", "unrolled"),
+        ("predict", "speed against predict", "keras predict", "unrolled"),
+        ("predict", "speed against tf.function", "tf.function", "unrolled"),
+        ("predict", "speed against XLA", "tf.function with XLA", "unrolled"),
+    ):
+        seconds = parts[part]["seconds"]
+        expected = np.median(seconds[slow]) / np.median(seconds[fast])
+        assert parts[part][name] == pytest.approx(expected, abs=1e-3), name
 
 
 def test_every_run_of_the_plan_is_recorded():

@@ -362,7 +362,7 @@ def _gates(sums: Array, gates: Array, sigmoids: Array) -> None:
     """tanh of the sums, and of that sigmoids of twice as much: σ(2a) = (1 + tanh(a)) / 2."""
     np.tanh(sums, out=gates)
     np.multiply(sigmoids, 0.5, out=sigmoids)
-    np.add(sigmoids, 0.5, out=sigmoids)  # eq-sigmoid
+    np.add(sigmoids, 0.5, out=sigmoids)  # eq-sigmoid-tanh
 
 
 class SimpleRNN(Recurrent):
