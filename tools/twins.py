@@ -37,7 +37,7 @@ DEPENDENCIES = ("src/**/*.py", "src/**/*.npz", "src/**/*.txt", "requirements.txt
 
 def sources(pattern: str = "") -> list[Path]:
     """The chapters' Markdown files whose name starts with `pattern`, in the book's order."""
-    return sorted(CHAPTERS.glob(f"{pattern}*.md"))
+    return sorted(p for p in CHAPTERS.glob(f"{pattern}*.md") if not p.name.startswith("."))
 
 
 def read_source(source: Path) -> NotebookNode:
