@@ -71,6 +71,9 @@ def taking_turns(contestants: dict[str, Contestant], turns: int = TURNS) -> dict
     for pipe, process in zip(pipes.values(), processes, strict=True):
         pipe.send(False)
         process.join()
+    for name, values in seconds.items():
+        if statistics.median(values) > 1.25 * min(values):
+            print(f"{name}: half of the turns took 25 % longer than the best: a busy machine?")
     return seconds
 
 

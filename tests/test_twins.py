@@ -160,6 +160,22 @@ def test_the_library_digest_sees_each_dependency(tmp_path, changed):
     assert twins.library_digest(tmp_path) != before
 
 
+def test_the_benchmark_counts_for_the_chapter_that_names_it(tmp_path):
+    (tmp_path / "results").mkdir()
+    bench = tmp_path / "results" / "bench.json"
+    with_bench, without = (
+        nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+        for code in ('open("bench.json")', "1")
+    )
+    digests = []
+    for text in ("before", "after"):
+        bench.write_text(text, encoding="utf-8")
+        library = twins.library_digest(tmp_path)
+        digests.append([twins.digest_of(n, library, tmp_path) for n in (with_bench, without)])
+    assert digests[0][0] != digests[1][0]
+    assert digests[0][1] == digests[1][1]
+
+
 @pytest.mark.parametrize("count", [None, 7])
 def test_a_wrong_execution_count_is_refused(chapter, count):
     def change(notebook):

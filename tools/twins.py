@@ -33,6 +33,8 @@ ENVIRONMENT = {
 }
 
 DEPENDENCIES = ("src/**/*.py", "src/**/*.npz", "src/**/*.txt", "requirements.txt", "results/*.json")
+# Results that count only for the chapters whose code names them.
+NAMED = ("bench.json", "ledger.json")
 
 
 def sources(pattern: str = "") -> list[Path]:
@@ -54,19 +56,21 @@ def read_source(source: Path) -> NotebookNode:
 
 
 def library_digest(root: Path = ROOT) -> str:
-    """Digest of all that the chapters share: library, lock file, recorded results."""
+    """Digest of all that the chapters share: library, lock file, recorded runs."""
     digest = hashlib.sha256()
     for pattern in DEPENDENCIES:
-        for path in sorted(root.glob(pattern)):
+        for path in sorted(p for p in root.glob(pattern) if p.name not in NAMED):
             digest.update(path.relative_to(root).as_posix().encode() + b"\0")
             digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 
 
-def digest_of(notebook: NotebookNode, library: str) -> str:
+def digest_of(notebook: NotebookNode, library: str, root: Path = ROOT) -> str:
     """Digest of all that the outputs of `notebook` depend on."""
     code = [(c.source, c.metadata.get("tags", [])) for c in notebook.cells if is_code(c)]
-    return hashlib.sha256(json.dumps([library, code]).encode()).hexdigest()
+    named = [name for name in NAMED if any(name in source for source, _ in code)]
+    results = [hashlib.sha256((root / "results" / n).read_bytes()).hexdigest() for n in named]
+    return hashlib.sha256(json.dumps([library, code, *results]).encode()).hexdigest()
 
 
 def is_code(cell: NotebookNode) -> bool:
