@@ -590,9 +590,12 @@ def test_the_message_says_what_was_expected_and_what_came():
         lstm_step(**arrays | {"kernel": np.zeros((20, 3))})
     expected = "kernel: expected shape (3, 20) for B=2, D=3, H=5, came (20, 3)."
     assert str(error.value) == expected
-    for name, came in {"x": "(3,), (2, 5)", "h": "(2, 3), (5,)"}.items():
+    x, h = arrays["x"], arrays["h"]
+    bent = {"(3,), (2, 5)": {"x": x[0]}, "(2, 3), (5,)": {"h": h[0]}}
+    bent |= {"(1, 2, 3), (2, 5)": {"x": x[None]}, "(2, 3), (1, 2, 5)": {"h": h[None]}}
+    for came, wrong in bent.items():
         with pytest.raises(ValueError) as error:  # noqa: PT011
-            lstm_step(**arrays | {name: arrays[name][0]})
+            lstm_step(**arrays | wrong)
         assert str(error.value) == f"x, h: expected shapes (B, D), (B, H), came {came}."
     with pytest.raises(ValueError, match=r"^bias: expected shape \(2, 12\) .* came \(12,\)\.$"):
         gru_step(**arrays_for("gru before", 2, 3, 4))
@@ -609,6 +612,18 @@ def test_a_variant_that_does_not_exist_and_peepholes_out_of_place():
     for variant in set(LSTM_VARIANTS) - {"peephole"}:
         with pytest.raises(ValueError, match=r"^peepholes: expected with variant='peephole'"):
             lstm_step(**arrays, variant=variant, peepholes=np.zeros((3, 4)))
+
+
+@pytest.mark.parametrize("variant", LSTM_VARIANTS)
+def test_a_variant_read_from_a_file_is_the_same_variant(variant):
+    copy = "".join(list(variant))  # equal, and another object
+    arrays, dstates = arrays_for(variant, 2, 3, 4), dstates_for(variant, 2, 4)
+    (h_new, c_new), _ = step(variant, arrays)
+    *states, cache = lstm_step(**arrays, variant=copy)
+    gradients = lstm_step_backward(*dstates, cache)
+    expected = [h_new, c_new, *gradients_for(variant, arrays, dstates).values()]
+    for a, b in zip([*states, *gradients], expected, strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_the_article_needs_as_many_features_as_units():

@@ -6,7 +6,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from unrolled.optimizers import SGD, Adam
+from unrolled.optimizers import SGD, Adam, _pieces
 
 SHAPES = [(3, 4), (4,), (2, 2, 3), (1, 1)]
 SAME = 1e-14  # the same formula, rounded in other places
@@ -159,10 +159,23 @@ def test_updates_are_in_place_for_big_and_strided_arrays(make):
     assert (view != start).all()
 
 
-def test_one_wide_row_is_one_piece():
-    w = np.zeros((2, 40_000))
-    SGD(1.0).apply([np.ones((2, 40_000))], [w])
-    assert (w == -1).all()
+@pytest.mark.parametrize(
+    ("shape", "rows"),
+    [
+        ((3, 4), [3]),
+        ((300, 200), [81, 81, 81, 57]),  # 81 * 200 elements are the most that fit into 16384
+        ((40_000,), [16_384, 16_384, 7_232]),
+        ((2, 40_000), [1, 1]),  # a row is never cut
+    ],
+    ids=str,
+)
+def test_pieces_are_whole_rows_that_stay_in_cache(shape, rows):
+    a = np.arange(math.prod(shape)).reshape(shape)
+    pieces = list(_pieces(a, -a))
+    assert [len(first) for first, _ in pieces] == rows
+    assert np.array_equal(np.concatenate([first for first, _ in pieces]), a)
+    assert all(np.array_equal(first, -second) for first, second in pieces)
+    assert all(np.shares_memory(first, a) for first, _ in pieces)  # an update goes into the weights
 
 
 @pytest.mark.parametrize("make", [lambda: SGD(0.1, momentum=0.9), lambda: Adam(0.1)])
@@ -194,16 +207,17 @@ def test_asdict_gives_every_setting_as_it_is_now():
     ("make", "message"),
     [
         (lambda: SGD(-0.1), "learning_rate: expected a number 0 or more, came -0.1"),
-        (lambda: SGD(np.inf), "learning_rate: .* came inf"),
+        (lambda: SGD(float("inf")), "learning_rate: .* came inf"),
         (lambda: Adam(np.nan), "learning_rate: .* came nan"),
         (lambda: SGD(momentum=1.0), "momentum: expected a number from 0 to below 1, came 1.0"),
+        (lambda: SGD(momentum=1.5), "momentum: .* came 1.5"),
         (lambda: SGD(momentum=-0.1), "momentum: .* came -0.1"),
         (lambda: Adam(beta_1=1), "beta_1: .* came 1"),
         (lambda: Adam(beta_2=-0.5), "beta_2: .* came -0.5"),
         (lambda: Adam(epsilon=0), "epsilon: expected a number more than 0, came 0"),
         (lambda: Adam(clipnorm=0), "clipnorm: .* came 0"),
         (lambda: SGD(clipnorm=-1), "clipnorm: .* came -1"),
-        (lambda: SGD(global_clipnorm=np.inf), "global_clipnorm: .* came inf"),
+        (lambda: SGD(global_clipnorm=float("inf")), "global_clipnorm: .* came inf"),
         (lambda: SGD(clipnorm=1, global_clipnorm=1), "clipnorm, global_clipnorm: .* one of them"),
     ],
 )
