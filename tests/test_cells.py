@@ -627,8 +627,10 @@ def test_a_variant_read_from_a_file_is_the_same_variant(variant):
 
 
 def test_the_article_needs_as_many_features_as_units():
-    with pytest.raises(ValueError, match=r"^x: the article's x \* f needs D = H, came \(2, 3\)"):
-        article_lstm_step(**arrays_for("article", 2, 3, 4))
+    for D in (3, 5):
+        message = rf"^x: the article's x \* f needs D = H, came \(2, {D}\) with h \(2, 4\)\.$"
+        with pytest.raises(ValueError, match=message):
+            article_lstm_step(**arrays_for("article", 2, D, 4))
 
 
 # --- 5. Keras ---------------------------------------------------------------------------------

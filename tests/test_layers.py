@@ -9,6 +9,7 @@
 6. What does not fit is refused, in words.
 """
 
+import contextlib
 import itertools
 import os
 import re
@@ -17,6 +18,7 @@ import sys
 import tracemalloc
 import warnings
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -712,6 +714,14 @@ def test_dropout_drops_exactly_its_rate():
         assert abs(kept.mean() - (1 - rate)) < 5 * (rate * (1 - rate)) ** 0.5 / 1000
 
 
+def test_dropout_keeps_its_rate_to_the_last_bit(monkeypatch):
+    every = np.arange(65536 + 4).astype(np.uint16)  # all 16-bit numbers, and the spare ones drawn
+    drawn = SimpleNamespace(integers=lambda *size, dtype: every.view(dtype))
+    monkeypatch.setattr(layers, "generator", lambda: drawn)
+    kept = Dropout(0.99).forward(np.ones(65536), training=True) != 0
+    assert kept.sum() == 65536 - round(0.99 * 65536)
+
+
 def test_dropout_keeps_the_order_in_memory():
     x = np.ones((4, 6, 8), "float32").transpose(1, 0, 2)
     y = Dropout(0.5).forward(x, training=True)
@@ -729,6 +739,12 @@ def test_pooling_by_hand():
     layer.forward(np.array([[[2.0], [7.0], [7.0], [7.0]]]), [[1, 1, 0, 1]])
     np.testing.assert_array_equal(layer.backward([[6.0]]), [[[0], [3], [0], [3]]])
     assert layer.compute_mask(x, mask) is None
+    for pooling in (GlobalMaxPooling1D(), GlobalAveragePooling1D()):
+        with np.errstate(all="raise"):
+            pooling.forward(x, mask)
+            dx = pooling.backward(np.ones((3, 2)))
+        np.testing.assert_allclose(dx.sum(axis=1), [[1, 1], [1, 1], [0, 0]], rtol=1e-6)
+        assert not dx[mask == 0].any()
 
 
 def test_dense_by_hand(record):
@@ -781,6 +797,19 @@ def test_blas_threads_do_not_matter_either():
         with threadpool_limits(n):
             results.append(steps(layer, x, None, dy))
     assert results[0] == results[1]
+
+
+def test_products_of_dense_ask_for_one_blas_thread(monkeypatch):
+    asked = []
+
+    def limit(limits):
+        asked.append(limits)
+        return contextlib.nullcontext()
+
+    monkeypatch.setattr(layers, "one_blas_thread", lambda: SimpleNamespace(limit=limit))
+    layer = Dense(2)
+    layer.backward(layer.forward(normal(3, 4)))
+    assert asked == [1, 1]
 
 
 def test_work_is_spread_over_threads(restore_threads):
@@ -858,11 +887,32 @@ def test_other_batch_sizes_and_lengths_in_between():
     x = normal(20, 20, 2)
     expected = fresh.forward(x)
     gradient = fresh.backward(np.ones_like(expected))
-    for B, T in [(20, 20), (3, 40), (70, 2), (20, 20)]:
+    for B, T in [(20, 20), (3, 40), (70, 2), (5, 3), (4, 4), (20, 20)]:
         y = layer.forward(normal(B, T, 2))
         layer.backward(np.ones_like(y))
     np.testing.assert_array_equal(layer.forward(x), expected)
     np.testing.assert_array_equal(layer.backward(np.ones_like(expected)), gradient)
+
+
+def test_a_step_is_one_product_without_spare_rows_or_columns():
+    D, H = 2, 3
+    shapes = {kind: make(kind, H, D)._matrix().shape for kind in CELLS}
+    assert shapes == {
+        "rnn": (H + D + 1, 1, H),
+        "lstm": (H + D + 1, 4, H),
+        "gru after": (H + D + 1, 4, H),  # the candidate's two sums apart
+        "gru before": (H + D + 1 + H, 3, H),  # and room for r ⊙ h
+    }
+
+
+def test_the_views_of_each_step_are_made_once():
+    layer = make("lstm", 3, 2)
+    layer.forward(normal(5, 4, 2))
+    workspace = layer._spaces[0]
+    layer.forward(normal(5, 4, 2, seed=6))
+    assert layer._spaces[0] is workspace
+    layer.forward(normal(5, 3, 2))
+    assert layer._spaces[0] is not workspace
 
 
 def test_memory_is_what_a_step_needs_and_does_not_grow():
@@ -987,6 +1037,12 @@ def test_configuration_makes_the_layer_again():
     }
 
 
+@pytest.mark.parametrize("cls", [SimpleRNN, LSTM, GRU])
+def test_options_of_recurrent_layers_are_given_by_name(cls):
+    with pytest.raises(TypeError, match="positional"):
+        cls(3, True)
+
+
 def test_masks_for_the_next_layer():
     x, mask = normal(2, 3, 2), np.ones((2, 3), bool)
     for layer in (LSTM(3), Bidirectional(LSTM(3))):
@@ -998,6 +1054,36 @@ def test_masks_for_the_next_layer():
     ):
         assert layer.compute_mask(x, mask) is mask
         assert layer.compute_mask(x) is None
+
+
+@pytest.mark.parametrize("sequences", [False, True])
+@pytest.mark.parametrize("merge_mode", ["concat", "sum"])
+def test_bidirectional_is_a_layer_each_way(merge_mode, sequences):
+    x = normal(3, 5, 2)
+    layer = make("lstm", 4, 2, wrap=merge_mode, return_sequences=sequences)
+    ahead, back = (half.forward(x) for half in layer.halves)
+    back = back[:, ::-1] if sequences else back
+    expected = np.concatenate([ahead, back], axis=-1) if merge_mode == "concat" else ahead + back
+    np.testing.assert_array_equal(layer.forward(x), expected)
+    assert layer.compute_output_shape((3, 5, 2)) == expected.shape
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        *[LSTM(3), GRU(3), SimpleRNN(3), Bidirectional(LSTM(3)), Dense(3), Dropout(0.5)],
+        *[GlobalMaxPooling1D(), GlobalAveragePooling1D()],
+    ],
+    ids=lambda layer: type(layer).__name__,
+)
+@pytest.mark.parametrize("came", ["float64", "int64", "bool"])
+def test_whatever_number_comes_goes_on_in_the_dtype_of_the_layer(layer, came):
+    x = (normal(2, 4, 3) > 0).astype(came)
+    layer.build((2, 4, 3), "float32")
+    y = layer.forward(x, training=True)
+    assert y.dtype == np.float32
+    assert layer.backward(np.ones(y.shape)).dtype == np.float32
+    assert {d.dtype for d in layer.gradients} <= {np.dtype("float32")}
 
 
 def test_a_layer_builds_itself_for_its_first_batch():
@@ -1063,6 +1149,7 @@ REFUSED = {
     ),
     "Dense: x: expected axes any, none empty, came (0, 3)": lambda: Dense(3).forward(X[0, :0]),
     "LSTM: x: expected 2 features, came (2, 4, 3)": lambda: built(LSTM(3), 1, 1, 2).forward(X),
+    "LSTM: x: expected 4 features, came (2, 4, 3)": lambda: built(LSTM(3), 1, 1, 4).forward(X),
     "Dense: x: expected 2 features, came (2, 4, 3)": lambda: built(Dense(3), 1, 2).forward(X),
     "LSTM: x: expected numbers, came dtype('<U1')": lambda: LSTM(3).forward([[["a"]]]),
     "LSTM: x: expected numbers, came nan": lambda: LSTM(3).forward(X * np.nan),

@@ -119,19 +119,21 @@ class TestErrors:
         with pytest.raises(ValueError, match="at least one prediction"):
             function(np.zeros((0, 1)), np.zeros((0, 1)))
 
-    @pytest.mark.parametrize("bad", [-0.1, 1.1, np.nan])
-    def test_labels(self, function, bad):
+    @pytest.mark.parametrize(
+        ("bad", "came"), [(-0.1, "-0.1 to 1.0"), (1.1, "0.0 to 1.1"), (np.nan, "nan to nan")]
+    )
+    def test_labels(self, function, bad, came):
         y = Y.copy()
         y[2] = bad
         for from_logits in (False, True):
-            with pytest.raises(ValueError, match="labels from 0 to 1"):
+            with pytest.raises(ValueError, match=f"labels from 0 to 1, came {came}"):
                 function(y, P, from_logits)
 
-    @pytest.mark.parametrize("bad", [-0.1, 1.1])
-    def test_logits_taken_for_probabilities(self, function, bad):
+    @pytest.mark.parametrize(("bad", "came"), [(-0.1, "-0.1 to 0.6"), (1.1, "0.1 to 1.1")])
+    def test_logits_taken_for_probabilities(self, function, bad, came):
         p = P.copy()
         p[1] = bad
-        with pytest.raises(ValueError, match="from_logits=True"):
+        with pytest.raises(ValueError, match=f"from 0 to 1, came {came}; .* from_logits=True"):
             function(Y, p)
 
     def test_nan_predictions_give_nan_not_an_error(self, function):

@@ -280,12 +280,7 @@ class Recurrent(Layer):
             state[w.stop + 1 :] = state[w.stop]
 
     def _backward(
-        self,
-        dy: Array,
-        cache: Any,
-        dstate: Any = None,
-        truncate: Any = None,
-        step_gradients: Any = False,
+        self, dy: Any, cache: Any, dstate: Any = None, truncate: Any = None, step_gradients: Any = 0
     ) -> Array:
         (B, T, D), _, silent, chunks = cache
         truncate = T if truncate is None else truncate

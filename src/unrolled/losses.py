@@ -20,10 +20,8 @@ def _labels(y_true: ArrayLike, y_pred: Array, from_logits: bool) -> Array:
     if not ((y >= 0) & (y <= 1)).all():
         raise ValueError(f"y_true: expected labels from 0 to 1, came {y.min()} to {y.max()}.")
     if not from_logits and ((y_pred < 0) | (y_pred > 1)).any():
-        raise ValueError(
-            "y_pred: expected probabilities from 0 to 1, "
-            f"came {y_pred.min()} to {y_pred.max()}; for logits set from_logits=True."
-        )
+        came = f"{y_pred.min()} to {y_pred.max()}; for logits set from_logits=True."
+        raise ValueError(f"y_pred: expected probabilities from 0 to 1, came {came}")
     return y.astype(y_pred.dtype)
 
 

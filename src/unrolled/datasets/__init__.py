@@ -1,5 +1,6 @@
 """Reviews to learn from: the real ones, made ones, and what turns words into arrays."""
 
+from unrolled.datasets.challenge import ChallengeReview, load_challenge
 from unrolled.datasets.errors import DataError
 from unrolled.datasets.imdb import load_imdb, source_hash
 from unrolled.datasets.sample import load_sample, sample_movies
@@ -9,12 +10,14 @@ from unrolled.datasets.text import decode, encode
 from unrolled.datasets.words import tokenize
 
 __all__ = [
+    "ChallengeReview",
     "DataError",
     "batches_of_like_length",
     "data_source",
     "decode",
     "encode",
     "get_word_index",
+    "load_challenge",
     "load_data",
     "load_imdb",
     "load_movies",
