@@ -757,6 +757,7 @@ def test_dense_by_hand(record):
     np.testing.assert_array_equal(layer.backward([[1, 0], [0, 2]]), [[1, 3, 5], [4, 8, 12]])
     np.testing.assert_array_equal(layer.gradients[0], [[1, 0], [0, 2], [2, -2]])
     np.testing.assert_array_equal(layer.gradients[1], [1, 2])
+    assert layer.compute_output_shape((None, 7, 3)) == (None, 7, 2)
 
 
 # 5. Threads, memory, what is not computed and what stays untouched
