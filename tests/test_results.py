@@ -35,12 +35,18 @@ def test_recorded_run_keeps_the_schema(path):
     assert result["seed"] == settings.seed
     assert result["commit"]
     assert not result["commit"].endswith("-dirty")
-    assert len(result["data"]["sha256"]) == 64
+    if result["data"]["name"] == "imdb":
+        assert len(result["data"]["sha256"]) == 64
+    else:  # made by the experiment itself, from its seed
+        assert result["data"] == {"name": "made", "sha256": None}
 
 
 @pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
 def test_recorded_figures_agree_with_each_other(path):
     figures = json.loads(path.read_text(encoding="utf-8"))["figures"]
+    if "confusion" not in figures:
+        assert figures
+        return
     (true_negative, false_positive), (false_negative, true_positive) = figures["confusion"]
     assert true_negative + false_positive == false_negative + true_positive == 12_500
     right = (true_negative + true_positive) / 25_000
@@ -48,7 +54,7 @@ def test_recorded_figures_agree_with_each_other(path):
 
 
 @pytest.mark.parametrize(
-    "path", [p for p in RECORDED if p.stem.startswith("imdb")], ids=lambda p: p.stem
+    "path", [p for p in RECORDED if p.stem.startswith("imdb-")], ids=lambda p: p.stem
 )
 def test_recorded_curves_have_an_entry_an_epoch(path):
     result = json.loads(path.read_text(encoding="utf-8"))

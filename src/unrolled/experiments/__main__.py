@@ -3,10 +3,12 @@
 import argparse
 import dataclasses
 import importlib
+import pkgutil
 import sys
 from types import ModuleType
 from typing import Any
 
+from unrolled import experiments
 from unrolled.datasets import DataError
 from unrolled.experiments.plan import PLAN
 from unrolled.experiments.record import record, results_folder, run_path
@@ -15,12 +17,14 @@ PROGRAM = "python -m unrolled.experiments"
 
 
 def modules() -> dict[str, ModuleType]:
-    """The experiments by name, as the plan orders them."""
-    names = dict.fromkeys(name for name, _ in PLAN)
-    return {name: importlib.import_module(f"unrolled.experiments.{name}") for name in names}
+    """The experiments by name: the modules of this package that have `Settings`."""
+    names = sorted(module.name for module in pkgutil.iter_modules(experiments.__path__))
+    names.remove("__main__")
+    found = {name: importlib.import_module(f"{experiments.__name__}.{name}") for name in names}
+    return {name: module for name, module in found.items() if hasattr(module, "Settings")}
 
 
-def parser(experiments: dict[str, ModuleType]) -> argparse.ArgumentParser:
+def parser(known: dict[str, ModuleType]) -> argparse.ArgumentParser:
     """The command line: one subcommand an experiment, its settings as options, and `all`."""
     top = argparse.ArgumentParser(
         prog=PROGRAM,
@@ -29,7 +33,7 @@ def parser(experiments: dict[str, ModuleType]) -> argparse.ArgumentParser:
     )
     names = top.add_subparsers(dest="experiment", required=True, metavar="NAME")
     names.add_parser("all", help="Every run of the book that is missing, one after the other.")
-    for name, module in experiments.items():
+    for name, module in known.items():
         title = (module.__doc__ or "").partition("\n")[0]
         sub = names.add_parser(
             name,
@@ -59,15 +63,15 @@ def record_one(module: ModuleType, settings: Any) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Record what the command line asks for, say where it lies; returns the exit status."""
-    experiments = modules()
-    options = vars(parser(experiments).parse_args(arguments))
+    known = modules()
+    options = vars(parser(known).parse_args(arguments))
     name = options.pop("experiment")
     wanted = PLAN if name == "all" else ((name, options),)
     try:
         for number, (experiment, values) in enumerate(wanted, 1):
             if len(wanted) > 1:
                 print(f"[{number}/{len(wanted)}] ", end="")
-            module = experiments[experiment]
+            module = known[experiment]
             record_one(module, module.Settings(**values))
     except KeyboardInterrupt:
         print(
