@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import ledger
+from browser import browser_fixture, site_fixture  # noqa: F401  (fixtures for every test)
 from unrolled.datasets import imdb
 
 TEXTS = {  # train/pos, train/neg, test/pos, test/neg; "Tête" checks that only ASCII is lowered

@@ -1,0 +1,167 @@
+"""A real browser for the tests: the system's Chromium, cut off from everything outside.
+
+    with serve(folder) as address, visit(browser, f"{address}/index.html") as seen:
+        seen.page.click("text=Begin")
+        assert seen.complaints() == []
+
+`browser` and `site` are fixtures (tests/conftest.py hands them to every test).
+"""
+
+import functools
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+# Nothing of Chromium's own goes out, and no name is looked up: only 127.0.0.1 can be reached.
+FLAGS = (
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    # The same pixels and the same room for text on every machine.
+    "--force-color-profile=srgb",
+    "--hide-scrollbars",
+)
+DESKTOP, PHONE = (1280, 900), (390, 844)
+
+
+def find_chromium() -> str | None:
+    """The browser: what the variable CHROMIUM names, else the first of `NAMES` on the path."""
+    named = os.environ.get("CHROMIUM")
+    return named or next(filter(None, map(shutil.which, NAMES)), None)
+
+
+@contextmanager
+def chromium() -> Iterator[Any]:
+    """Chromium without a window, as a `playwright.sync_api.Browser`; closed at the end."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=find_chromium(), args=["--no-sandbox", *FLAGS]
+        )
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def serve(folder: Path) -> Iterator[str]:
+    """Serve the files below `folder` on 127.0.0.1; gives the address, without a slash at its end."""
+    handler = functools.partial(_Quiet, directory=str(folder))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"  # one connection for many files, as a real server has it
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+@dataclass
+class Visit:
+    """An open page, and what it did that a page of the book must not do."""
+
+    page: Any  # playwright.sync_api.Page
+    outside: list[str] = field(default_factory=list)  # addresses asked for beyond the site
+    messages: list[str] = field(default_factory=list)  # the console's lines, uncaught errors
+    missing: list[str] = field(default_factory=list)  # files of the site that were not there
+
+    def complaints(self) -> list[str]:
+        """All that is to be complained of, a line each; empty for a good page."""
+        return [f"asked for {u}" for u in self.outside] + self.messages + self.missing
+
+
+@contextmanager
+def visit(
+    browser: Any,
+    url: str,
+    size: tuple[int, int] = DESKTOP,
+    theme: str = "light",
+    **context: Any,
+) -> Iterator[Visit]:
+    """Open `url` in a fresh profile, wait until it has loaded, and keep watch over it.
+
+    size: of the window, in CSS pixels. theme: "light" or "dark", as the reader's system asks for.
+    context: more of Playwright's `new_context`, such as java_script_enabled or reduced_motion.
+    """
+    profile = browser.new_context(
+        viewport={"width": size[0], "height": size[1]}, color_scheme=theme, **context
+    )
+    page = profile.new_page()
+    page.set_default_timeout(20_000)
+    seen = watch(page, url)
+    try:
+        page.goto(url)
+        yield seen
+    finally:
+        profile.close()
+
+
+def watch(page: Any, url: str) -> Visit:
+    """Note from now on what `page` asks for beyond the site that `url` lies on, and its messages."""
+    seen = Visit(page)
+    home = "file://" if url.startswith("file:") else "/".join(url.split("/")[:3]) + "/"
+
+    def asked(request: Any) -> None:
+        if not request.url.startswith((home, "data:", "blob:")):
+            seen.outside.append(request.url)
+
+    def answered(response: Any) -> None:
+        if response.status >= 400:
+            seen.missing.append(f"{response.status} {response.url}")
+
+    def failed(request: Any) -> None:
+        # Leaving a page stops what it was still loading: that is no fault.
+        if "ERR_ABORTED" not in str(request.failure):
+            seen.missing.append(f"{request.failure} {request.url}")
+
+    page.on("request", asked)
+    page.on("response", answered)
+    page.on("requestfailed", failed)
+    page.on("console", lambda line: seen.messages.append(f"{line.type}: {line.text}"))
+    page.on("pageerror", lambda error: seen.messages.append(f"uncaught: {error}"))
+    page.on("websocket", lambda socket: seen.outside.append(socket.url))
+    return seen
+
+
+# One browser a module: while it runs, no other test could start an event loop.
+@pytest.fixture(scope="module", name="browser")
+def browser_fixture() -> Iterator[Any]:
+    """Chromium; without one the test is skipped, or fails where UNROLLED_BROWSER=required."""
+    if find_chromium() is None:
+        reason = "no Chromium on the path and none named by CHROMIUM: no browser tests"
+        if os.environ.get("UNROLLED_BROWSER") == "required":
+            pytest.fail(reason, pytrace=False)
+        pytest.skip(reason)
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="session", name="site")
+def site_fixture() -> Path:
+    """The built book: _build/html, or the folder that UNROLLED_SITE names."""
+    folder = Path(os.environ.get("UNROLLED_SITE", ROOT / "_build" / "html"))
+    if not (folder / "index.html").exists():
+        pytest.fail(f"{folder} holds no built book: run `make book` first", pytrace=False)
+    return folder
