@@ -58,7 +58,7 @@ def chromium() -> Iterator[Any]:
 
 @contextmanager
 def serve(folder: Path) -> Iterator[str]:
-    """Serve the files below `folder` on 127.0.0.1; gives the address, without a slash at its end."""
+    """Serve the files below `folder` on 127.0.0.1; gives the address, no slash at its end."""
     handler = functools.partial(_Quiet, directory=str(folder))
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -119,7 +119,7 @@ def visit(
 
 
 def watch(page: Any, url: str) -> Visit:
-    """Note from now on what `page` asks for beyond the site that `url` lies on, and its messages."""
+    """Note what `page` asks for beyond the site of `url`, and what it says, from now on."""
     seen = Visit(page)
     home = "file://" if url.startswith("file:") else "/".join(url.split("/")[:3]) + "/"
 
