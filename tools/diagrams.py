@@ -1,0 +1,579 @@
+"""Draw the book's diagrams: `python tools/diagrams.py` writes chapters/images/*.svg.
+
+Each drawing is 400 units wide, so that a page of 390 px shows it at its own size; no text is
+smaller than 13 units. One file serves both themes: it has its own ground, and its colours follow
+the colour scheme of the page. Colours are Okabe and Ito's; what they say is also said by shape:
+a gate is a box with σ, the cell state the thickest line, a gradient dashed.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+IMAGES = Path(__file__).parent.parent / "chapters" / "images"
+WIDTH, SHOWN = 400, 580  # units, and pixels on a wide page
+GROUND, INK, SOFT = ("#ffffff", "#1b2027"), ("#22262b", "#e8ebee"), ("#4d5761", "#b4bdc6")
+# name: (line light, line dark, fill light, fill dark)
+COLORS = {
+    "grey": ("#6b7580", "#98a3af", "#eef1f4", "#2c333c"),
+    "orange": ("#c05000", "#f29a57", "#fbe9dc", "#49301d"),
+    "blue": ("#0072b2", "#5cb8ee", "#d9ebf6", "#1d3c52"),
+    "green": ("#00805c", "#41c99c", "#dcf2ea", "#184334"),
+    "purple": ("#96338a", "#de94d2", "#f6e3f3", "#452641"),
+}
+
+
+def style() -> str:
+    """The style sheet of every drawing, light first, then what the dark changes."""
+
+    def colours(theme: int) -> str:
+        rules = [f".ground{{fill:{GROUND[theme]}}}text{{fill:{INK[theme]}}}"]
+        rules.append(f".note{{fill:{SOFT[theme]}}}.op{{fill:{GROUND[theme]};stroke:{INK[theme]}}}")
+        for name, shades in COLORS.items():
+            line, fill = shades[theme], shades[2 + theme]
+            rules.append(f".{name}{{stroke:{line}}}.box.{name}{{fill:{fill}}}")
+            rules.append(f"text.{name},.tip.{name}{{fill:{line};stroke:none}}")
+        return "".join(rules)
+
+    return (
+        "text{font:14px Helvetica,Arial,sans-serif;text-anchor:middle}"
+        ".sym{font:italic 18px 'Times New Roman',Times,serif}.sub{font-size:13px}"
+        ".up{font-style:normal}.head{font-weight:bold;font-size:15px}.note{font-size:13px}"
+        ".left{text-anchor:start}.right{text-anchor:end}"
+        "path{fill:none;stroke-width:2}.c{stroke-width:4}.thin{stroke-width:1}.box{stroke-width:2}.pale{fill-opacity:.45}"
+        ".op{stroke-width:1.5}.back{stroke-width:2.5;stroke-dasharray:6 4}"
+        f"{colours(0)}@media(prefers-color-scheme:dark){{{colours(1)}}}"
+    )
+
+
+def drawing(title: str, height: int, *parts: str) -> str:
+    """The whole file."""
+    tips = "".join(
+        f'<marker id="{name}" viewBox="0 0 10 10" refX="8" refY="5" markerWidth="10" '
+        'markerHeight="10" markerUnits="userSpaceOnUse" orient="auto">'
+        f'<path class="tip {name}" d="M0 0 10 5 0 10z"/></marker>'
+        for name in COLORS
+    )
+    body = "\n".join(parts)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
+        f'width="{SHOWN}" height="{SHOWN * height // WIDTH}" role="img">\n'
+        f"<title>{title}</title>\n<style>{style()}</style>\n<defs>{tips}</defs>\n"
+        f'<rect class="ground" width="{WIDTH}" height="{height}"/>\n{body}\n</svg>\n'
+    )
+
+
+def text(x: float, y: float, words: str, kind: str = "") -> str:
+    """Words at a place; `kind` holds classes: note, head, left, right, a colour."""
+    return f'<text class="{kind}" x="{x:g}" y="{y:g}">{words}</text>'
+
+
+def sym(x: float, y: float, symbol: str, kind: str = "") -> str:
+    """A symbol of the notation, with _{…} below and ^{…} above the line."""
+    out = ""
+    for mark, inner, plain in re.findall(r"([_^])\{([^}]*)\}|([^_^]+)", symbol):
+        shift = {"_": 4, "^": -7}.get(mark, 0)
+        if mark:
+            kind_of = "sub" if inner[0].isalpha() else "sub up"
+            out += f'<tspan class="{kind_of}" dy="{shift}">{inner}</tspan>'
+            out += f'<tspan dy="{-shift}">\u200b</tspan>'
+        else:
+            out += plain
+    return f'<text class="sym {kind}" x="{x:g}" y="{y:g}">{out}</text>'
+
+
+def line(path: str, color: str = "grey", kind: str = "", tip: bool = True) -> str:
+    """A path; with a tip, an arrow."""
+    end = f' marker-end="url(#{color})"' if tip else ""
+    return f'<path class="{color} {kind}" d="{path}"{end}/>'
+
+
+def box(x: float, y: float, w: float, h: float, color: str = "grey", *lines: str) -> str:
+    """A box around its centre (x, y), with lines of words; a line with {…} or _ is a symbol."""
+    out = f'<rect class="box {color}" x="{x - w / 2:g}" y="{y - h / 2:g}" '
+    out += f'width="{w:g}" height="{h:g}" rx="6"/>'
+    for k, words in enumerate(lines):
+        base = y + 5 + 19 * (k - (len(lines) - 1) / 2)
+        if words.startswith("$"):
+            out += sym(x, base + 1, words[1:])
+        elif words.startswith("*"):
+            out += text(x, base, words[1:], "head")
+        else:
+            out += text(x, base, words)
+    return out
+
+
+def op(x: float, y: float, sign: str) -> str:
+    """A circle with a sign: an operation on each element."""
+    return f'<circle class="op" cx="{x:g}" cy="{y:g}" r="10"/>' + text(x, y + 5, sign, "head")
+
+
+def unrolled() -> str:
+    parts = [
+        text(58, 24, "folded", "head"),
+        text(262, 24, "unrolled: one copy for each step", "head"),
+        line("M52 111V68"),
+        line("M52 196V153"),
+        box(52, 132, 56, 40, "orange", "cell"),
+        line("M80 122C118 108 118 156 83 143", "orange"),
+        sym(52, 58, "h_{t}"),
+        sym(52, 216, "x_{t}"),
+        sym(66, 180, "W"),
+        sym(114, 121, "U"),
+        text(136, 138, "=", "head"),
+        sym(160, 137, "h_{0}"),
+    ]
+    start = 170
+    for k in range(4):
+        x = 208 + 54 * k
+        parts += [
+            line(f"M{start} 132H{x - 21}", "orange"),
+            sym((start + x - 22) / 2, 120, "U"),
+            line(f"M{x} 111V68"),
+            line(f"M{x} 196V153"),
+            box(x, 132, 36, 40, "orange", "cell"),
+            sym(x, 58, f"h_{{{k + 1}}}"),
+            sym(x, 216, f"x_{{{k + 1}}}"),
+            sym(x + 13, 180, "W"),
+        ]
+        start = x + 18
+    parts.append(text(200, 244, "the same W, U and b at every step", "note"))
+    return drawing("The recurrent layer, folded and unrolled", 258, *parts)
+
+
+def tasks() -> str:
+    def task(x0: int, y0: int, title: str, note: str, steps: int, answers: str) -> list[str]:
+        parts = [text(x0 + 90, y0 + 18, title, "head"), text(x0 + 90, y0 + 164, note, "note")]
+        first = x0 + 90 - 23 * (steps - 1)
+        for k in range(steps):
+            x = first + 46 * k
+            parts += [line(f"M{x} {y0 + 120}V{y0 + 103}"), box(x, y0 + 132, 26, 22, "grey")]
+            parts.append(box(x, y0 + 86, 26, 30, "orange"))
+            if k + 1 < steps:
+                parts.append(line(f"M{x + 13} {y0 + 86}H{x + 31}", "orange"))
+            if answers == "all" or k + 1 == steps:
+                parts += [line(f"M{x} {y0 + 71}V{y0 + 54}"), box(x, y0 + 41, 26, 22, "blue")]
+            if note == "an answer is the next input" and k + 1 < steps:
+                parts.append(line(f"M{x + 13} {y0 + 41}H{x + 22}V{y0 + 132}H{x + 31}", "blue"))
+        return parts
+
+    parts = [
+        *task(10, 4, "one to one", "a picture, its label", 1, "all"),
+        *task(210, 4, "many to one", "a review, its verdict", 4, "last"),
+        *task(10, 188, "many to many", "words, a tag for each", 4, "all"),
+        *task(210, 188, "one to many", "an answer is the next input", 4, "all"),
+        text(200, 384, "grey: input · orange: cell · blue: answer", "note"),
+    ]
+    return drawing("Four shapes of task", 396, *parts)
+
+
+def rnn_cell() -> str:
+    parts = [
+        text(12, 24, "one step", "head left"),
+        box(193, 130, 266, 172, "grey pale"),
+        sym(30, 127, "h_{t−1}"),
+        text(30, 148, "(B, H)", "note"),
+        line("M52 122H87", "orange"),
+        box(108, 122, 36, 30, "grey", "$U"),
+        line("M126 122H161"),
+        op(174, 122, "+"),
+        line("M174 216V198", "grey", "", False),
+        line("M174 252V202"),
+        box(174, 184, 36, 30, "grey", "$W"),
+        line("M174 169V135"),
+        sym(174, 270, "x_{t}"),
+        text(208, 270, "(B, D)", "note"),
+        sym(174, 72, "b"),
+        line("M174 80V109"),
+        line("M184 122H229"),
+        sym(208, 113, "a_{t}"),
+        box(260, 122, 56, 36, "orange", "tanh"),
+        line("M288 122H362", "orange"),
+        line("M306 122V34", "orange"),
+        sym(382, 127, "h_{t}"),
+        text(376, 148, "(B, H)", "note"),
+        text(306, 24, "to the layer above", "note"),
+        text(364, 172, "to step t+1", "note"),
+        text(88, 98, "(H, H)", "note left"),
+        text(198, 189, "(D, H)", "note left"),
+        text(186, 70, "(H,)", "note left"),
+    ]
+    return drawing("One step of an RNN", 284, *parts)
+
+
+def memory(y: int, right: int, marks: list[tuple[int, str]], start: int = 40) -> list[str]:
+    """The line of the cell state at height y, with an operation at each of the marks."""
+    parts, x = [], start
+    for at, sign in marks:
+        parts += [line(f"M{x} {y}H{at - 10}", "blue", "c", tip=False), op(at, y, sign)]
+        x = at + 10
+    parts.append(line(f"M{x} {y}H{right}", "blue", "c"))
+    return [*parts, sym(start - 18, y + 5, "c_{t−1}"), sym(right + 14, y + 5, "c_{t}")]
+
+
+def lstm() -> list[str]:
+    """The wiring of the LSTM cell, for two drawings."""
+    gates = {
+        76: ("purple", "forget", "f = σ"),
+        146: ("purple", "input", "i = σ"),
+        216: ("green", "candidate", "g = tanh"),
+        286: ("purple", "output", "o = σ"),
+    }
+    parts = [
+        *memory(54, 368, [(76, "×"), (181, "+")]),
+        op(181, 104, "×"),
+        line("M181 94V67"),
+        line("M146 157V104H168"),
+        line("M216 157V104H194"),
+        line("M76 157V67"),
+        line("M350 57V87", "blue"),
+        box(350, 102, 48, 26, "grey", "tanh"),
+        line("M350 115V167"),
+        line("M318 180H337"),
+        op(350, 180, "×"),
+        line("M350 190V264H366", "orange"),
+        sym(383, 269, "h_{t}"),
+        line("M42 264H286", "orange", "", False),
+        sym(22, 269, "h_{t−1}"),
+        line("M50 302V264", "grey", "", False),
+        sym(50, 318, "x_{t}"),
+    ]
+    for x, (color, name, rule) in gates.items():
+        parts.append(line(f"M{x} 264V207"))
+        parts.append(box(x, 180, 66, 46, color, name, rule))
+    return parts
+
+
+def lstm_cell() -> str:
+    parts = [
+        text(190, 22, "cell state: multiplied by f, then added to", "blue"),
+        *lstm(),
+        text(206, 292, "each gate is a row of H numbers;", "note"),
+        text(206, 311, "× and + work on each one by itself", "note"),
+    ]
+    return drawing("The LSTM cell: four sums, three gates, two states", 328, *parts)
+
+
+def growth() -> str:
+    titles = "1. add everything", "2. + input gate", "3. + forget gate", "4. + output gate"
+    ends = "drowns in noise", "grows without end", "shows when not asked", "does the job"
+    parts = [line("M200 14V430M14 216H386", "grey", "thin", tip=False)]
+    for k, (title, end) in enumerate(zip(titles, ends, strict=True)):
+        place = [text(100, 22, title, "head")]
+        place += memory(78, 172, [(54, "×"), (100, "+")][k < 2 :], start=34)
+        place += [box(100, 164, 60, 28, "green", "$g_{t}"), line("M160 80V98", "blue")]
+        place += [box(160, 110, 42, 24, "grey", "tanh")]
+        place += [line("M160 122V" + ("146" if k == 3 else "154"), "orange")]
+        place += [sym(160, 199 if k == 3 else 172, "h_{t}")]
+        place += [text(92, 204, end, "green" if k == 3 else "orange")]
+        place += [line(f"M100 150V{131 if k else 91}", "green")]
+        if k:
+            place += [op(100, 118, "×"), line("M100 108V91", "green")]
+            place += [box(46, 118, 36, 28, "purple", "$i_{t}"), line("M64 118H87", "purple")]
+        if k > 1:
+            place += [box(54, 46, 36, 26, "purple", "$f_{t}"), line("M54 59V66", "purple")]
+        if k == 3:
+            place += [op(160, 158, "×"), line("M160 168V183", "orange")]
+        parts.append(f'<g transform="translate({200 * (k % 2)} {222 * (k // 2)})">')
+        parts += [*place, "</g>"]
+    return drawing("From a sum to the LSTM in four stages", 440, *parts)
+
+
+def bptt() -> str:
+    parts = [text(200, 20, "loss", "note")]
+    for x, t in ((70, "t−1"), (200, "t"), (330, "t+1")):
+        parts += [
+            box(x, 46, 56, 28, "grey", f"$y_{{{t}}}"),
+            box(x, 150, 64, 44, "grey", f"$h_{{{t}}}"),
+            sym(x, 264, f"x_{{{t}}}"),
+            line(f"M{x - 12} 128V63"),
+            line(f"M{x - 12} 246V175"),
+            line(f"M{x + 12} 60V125", "orange", "back"),
+            line(f"M{x + 12} 172V243", "orange", "back"),
+            line(f"M{x + 32} 140H{x + (60 if t == 't+1' else 95)}"),
+            line(f"M{x - 32} 162H{x - (60 if t == 't−1' else 95)}", "orange", "back"),
+        ]
+    parts += [
+        line("M10 140H35"),
+        line("M392 162H365", "orange", "back"),
+        sym(216, 99, "dh^{out}_{t}", "orange left"),
+        sym(266, 186, "δ_{t+1}Uᵀ", "orange"),
+        sym(134, 186, "δ_{t}Uᵀ", "orange"),
+        sym(216, 216, "δ_{t}Wᵀ", "orange left"),
+        text(200, 290, "grey: forwards in time", "note"),
+        text(200, 308, "orange, dashed: the gradient, backwards in time", "orange note"),
+    ]
+    return drawing("Backpropagation through time: the two ways into each state", 320, *parts)
+
+
+def lstm_backward() -> str:
+    parts = [text(200, 22, "the straight road along c: × f at each step", "blue")]
+    for x, t, before in ((205, "t", 22), (378, "t+1", 205)):
+        m = (x + before) // 2
+        parts += [
+            line(f"M{x - 20} 82H{m + 12}", "blue", "back c"),
+            line(f"M{m - 10} 82H{before + 22}", "blue", "back c"),
+            op(m, 82, "×"),
+            sym(m, 60, f"f_{{{t}}}"),
+            box(m, 168, 84, 46, "grey", "i, f, g, o", f"of step {t}"),
+            line(f"M{x - 8} 96C{x - 14} 140 {x - 26} 156 {m + 46} 160", "orange", "back"),
+            line(f"M{x - 16} 240C{x - 30} 236 {x - 40} 214 {m + 44} 182", "orange", "back"),
+            line(
+                f"M{m - 42} 178C{m - 58} 190 {before + 16} 210 {before + 8} 230", "orange", "back"
+            ),
+            sym(m - 42, 222, "U"),
+        ]
+    for x, t in ((22, "t−1"), (205, "t"), (378, "t+1")):
+        parts += [sym(x, 87, f"c_{{{t}}}"), sym(x, 254, f"h_{{{t}}}")]
+        parts.append(line(f"M{x + 4} 234V98", "orange", "back"))
+    parts += [
+        text(214, 126, "o ⊙ tanh′(c)", "note left"),
+        text(200, 288, "the side roads, through the gates:", "orange"),
+        text(200, 307, "σ′ or tanh′, then U, at each step", "orange"),
+    ]
+    return drawing("The way back through an LSTM", 320, *parts)
+
+
+def gru() -> str:
+    parts = [
+        text(200, 22, "hidden state: z of the old, 1 − z of the new", "orange"),
+        sym(22, 67, "h_{t−1}"),
+        line("M42 62H66", "orange", "c", tip=False),
+        op(76, 62, "×"),
+        line("M86 62H290", "orange", "c", tip=False),
+        op(300, 62, "+"),
+        line("M310 62H366", "orange", "c"),
+        sym(383, 67, "h_{t}"),
+        line("M76 173V75", "purple"),
+        line("M76 112H146", "purple"),
+        box(172, 112, 48, 26, "grey", "1 − z"),
+        line("M196 112H287"),
+        op(300, 112, "×"),
+        line("M300 173V125", "green"),
+        line("M300 102V75"),
+        box(76, 196, 66, 46, "purple", "update", "z = σ"),
+        box(160, 196, 66, 46, "purple", "reset", "r = σ"),
+        line("M193 196H209", "purple"),
+        op(222, 196, "×"),
+        line("M232 196H261"),
+        box(300, 196, 74, 46, "green", "candidate", "g = tanh"),
+        box(222, 240, 36, 26, "grey", "$U_{g}"),
+        line("M222 227V209"),
+        sym(22, 289, "h_{t−1}"),
+        line("M42 284H222V256", "orange"),
+        line("M66 284V222", "orange"),
+        line("M150 284V222", "orange"),
+        sym(22, 315, "x_{t}"),
+        line("M42 310H300V222"),
+        line("M86 310V222"),
+        line("M170 310V222"),
+    ]
+    return drawing("The GRU cell: two gates, one state", 330, *parts)
+
+
+def padding() -> str:
+    words = ["not", "bad", "at", "all"]
+    read = [0.25, 0.5, 0.75, 1.0]
+    rows = (
+        ("pads after the words, no mask", [*words, *"0000"], [*read, 0.6, 0.35, 0.15, 0.05]),
+        ("pads before the words, no mask", [*"0000", *words], [0.0] * 4 + read),
+        ("pads after the words, with a mask", [*words, *"0000"], read),
+    )
+    parts = []
+    for k, (title, tokens, left) in enumerate(rows):
+        y = 126 * k
+        parts.append(text(12, y + 22, title, "head left"))
+        for n, token in enumerate(tokens):
+            x = 32 + 42 * n
+            parts.append(box(x, y + 98, 34, 24, "grey" if token == "0" else "blue", token))
+            if n < len(left):
+                level = 28 * left[n]
+                parts += [
+                    line(f"M{x} {y + 86}V{y + 74}"),
+                    box(x, y + 54, 26, 32, "orange"),
+                    f'<rect class="tip orange" x="{x - 11}" y="{y + 68 - level:g}" '
+                    f'width="22" height="{level:g}" rx="3"/>',
+                    line(f"M{x + 13} {y + 54}H{x + (27 if n < 7 else 41)}", "orange"),
+                ]
+        if len(left) < len(tokens):
+            parts.append(line(f"M{x - 143} {y + 54}H{x + 41}", "orange"))
+            parts.append(text(x - 62, y + 46, "carried on, unchanged", "note"))
+        parts.append(text(382, y + 59, "y", "sym"))
+    parts.append(
+        text(200, 398, "filled: how much of the words is left in the state", "orange note")
+    )
+    return drawing("Pads and masks", 410, *parts)
+
+
+def training_loop() -> str:
+    def part(x: int, y: int, color: str, *lines: str) -> str:
+        return box(x, y, 176, 76, color, *lines)
+
+    parts = [
+        box(100, 40, 176, 56, "grey", "*batch", "x and y, drawn together"),
+        part(100, 136, "blue", "*1 forward", "layers and time", "x → logits"),
+        part(300, 136, "blue", "*2 loss", "how wrong?", "σ(logits) − y"),
+        part(300, 264, "orange", "*3 backward", "time and layers", "∂loss/∂weights"),
+        part(100, 264, "orange", "*4 update", "a step of the optimiser", "better weights"),
+        line("M100 68V95"),
+        line("M188 136H209"),
+        line("M300 174V223"),
+        line("M212 264H191"),
+        line("M100 226V177"),
+        text(110, 206, "next batch", "note left"),
+    ]
+    return drawing("The training loop", 316, *parts)
+
+
+def book_map() -> str:
+    rows = (
+        (
+            "the idea",
+            "grey",
+            ["1 Background", "why order matters"],
+            ["2 Core concepts", "state, time, shapes"],
+        ),
+        (
+            "the cells",
+            "orange",
+            ["3 RNN", "forwards and back"],
+            ["4 Gradients", "why they vanish"],
+            ["5 LSTM", "gate by gate"],
+        ),
+        (
+            "the work",
+            "blue",
+            ["6 Training", "loss and loop"],
+            ["7 IMDB", "film reviews"],
+            ["8 Beyond", "what beats it"],
+        ),
+        (
+            "the outlook",
+            "green",
+            ["9 Trends", "measured"],
+            ["10 FAQ", "what people ask"],
+            ["11 Conclusion", "claims, numbers"],
+        ),
+        ("to look up", "purple", ["Errata"], ["Notation"], ["Formulas"], ["API"], ["Terms"]),
+    )
+    parts, y = [], 8
+    for title, color, *boxes in rows:
+        height = 34 if color == "purple" else 54
+        parts.append(text(10, y + 14, title, "note left"))
+        step = 384 / len(boxes)
+        for n, (name, *about) in enumerate(boxes):
+            words = [f"*{name}" if about else name, *about]
+            parts.append(
+                box(8 + step * (n + 0.5), y + 24 + height / 2, step - 8, height, color, *words)
+            )
+        y += height + 44
+        if color in ("grey", "orange", "blue"):
+            parts.append(line(f"M200 {y - 18}V{y + 12}"))
+    return drawing("Map of the book", y - 8, *parts)
+
+
+def kernel() -> str:
+    def blocks(y: int, names: list[str], colors: list[str], symbols: str, high: int) -> str:
+        width = 272 / 4
+        return "".join(
+            box(124 + width * (n + 0.5), y, width, high, color, symbols.replace("k", name))
+            for n, (name, color) in enumerate(zip(names, colors, strict=True))
+        )
+
+    lstm, gru = [*"ifgo"], [*"zrg"]
+    colors = ["purple", "purple", "green", "purple"]
+    parts = [text(124, 22, "LSTM: 4H columns", "head left")]
+    for n, name in enumerate(("input", "forget", "candidate", "output")):
+        parts.append(text(158 + 68 * n, 44, name, "note"))
+    parts += [
+        blocks(76, lstm, colors, "$W_{k}", 48),
+        blocks(136, lstm, colors, "$U_{k}", 60),
+        blocks(186, lstm, colors, "$b_{k}", 28),
+        text(124, 238, "GRU: 3H columns", "head left"),
+    ]
+    for n, name in enumerate(("update", "reset", "candidate")):
+        parts.append(text(158 + 68 * n, 260, name, "note"))
+    gru_colors = ["purple", "purple", "green"]
+    parts += [
+        blocks(288, gru, gru_colors, "$W_{k}", 40),
+        blocks(336, gru, gru_colors, "$U_{k}", 44),
+        blocks(382, gru, gru_colors, "2 rows", 36),
+        text(332, 378, "one for x,", "note left"),
+        text(332, 395, "one for h", "note left"),
+    ]
+    for y, name, about in (
+        (76, "kernel", "D rows"),
+        (136, "recurrent", "H rows"),
+        (186, "bias", ""),
+        (288, "kernel", "D rows"),
+        (336, "recurrent", "H rows"),
+        (382, "bias", ""),
+    ):
+        parts.append(text(114, y + (-3 if about else 5), name, "right"))
+        parts.append(text(114, y + 15, about, "note right"))
+    return drawing("How the gates lie in the weight matrices of Keras", 412, *parts)
+
+
+def errata() -> str:
+    parts = [
+        text(12, 24, "The article's cell", "head left"),
+        sym(22, 59, "c_{t−1}"),
+        line("M42 54H162V74", "blue", "c"),
+        text(176, 59, "the old cell state ends here", "orange left"),
+        box(86, 100, 66, 46, "grey", "forget", "f = σ"),
+        box(162, 100, 66, 46, "grey", "input", "i = σ"),
+        box(330, 92, 66, 46, "orange", "output", "o = σ"),
+        text(330, 134, "used by nobody", "orange"),
+        line("M86 123V155"),
+        line("M162 123V155"),
+        sym(38, 173, "x_{t}"),
+        line("M50 168H73"),
+        op(86, 168, "×"),
+        sym(126, 173, "h_{t−1}"),
+        line("M144 168H149"),
+        op(162, 168, "×"),
+        op(206, 168, "+"),
+        line("M172 168H193"),
+        line("M86 178V200H206V181"),
+        line("M216 168H231"),
+        box(256, 168, 44, 46, "grey", "$W_{c}", "tanh"),
+        line("M278 168H320", "blue", "c"),
+        sym(298, 192, "c_{t}"),
+        box(344, 168, 40, 46, "grey", "$W_{o}", "tanh"),
+        line("M364 168H376", "orange"),
+        sym(387, 173, "h_{t}"),
+        line("M12 222H388", "grey", "thin", tip=False),
+        text(12, 246, "The LSTM", "head left"),
+        text(176, 260, "the old cell state runs through", "blue left"),
+        '<g transform="translate(0 232)">',
+        *lstm(),
+        "</g>",
+    ]
+    return drawing("The article's cell above, the LSTM below", 560, *parts)
+
+
+FIGURES = {
+    "01-map": book_map,
+    "02-rnn-unrolled": unrolled,
+    "02-tasks": tasks,
+    "02-lstm-cell": lstm_cell,
+    "03-rnn-cell": rnn_cell,
+    "03-bptt": bptt,
+    "05-lstm-growth": growth,
+    "05-lstm-backward": lstm_backward,
+    "05-gru": gru,
+    "06-padding": padding,
+    "06-training-loop": training_loop,
+    "a2-kernel": kernel,
+    "errata-cells": errata,
+}
+
+
+def main(folder: Path = IMAGES) -> None:
+    """Write every drawing into a folder."""
+    for name, figure in FIGURES.items():
+        (folder / f"{name}.svg").write_text(figure(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))
