@@ -910,8 +910,8 @@ class TestRefusedFiles:
             load_model(saved)
 
     def test_newer_format(self, saved):
-        rewrite(saved, lambda header, arrays: header.update(format=2, arrays="new"))
-        with pytest.raises(ValueError, match=r"format 1 or older, came 2; install a newer"):
+        rewrite(saved, lambda header, arrays: header.update(format=3, arrays="new"))
+        with pytest.raises(ValueError, match=r"format 2 or older, came 3; install a newer"):
             load_model(saved)
 
     def test_other_shapes(self, saved):

@@ -253,18 +253,18 @@ class Sequential:
 
 
 def load_model(path: saving.PathLike) -> Sequential:
-    """The model that `save` wrote to path, or the one of a checkpoint of `fit`.
+    """The model that `save` wrote to path, that of a checkpoint, or, by name, a stored "lstm".
 
     ValueError if the file is none of ours, cut short, of a newer format, or its arrays do not fit.
     """
-    config, arrays = saving.read(path)
+    config, arrays = saving.read(saving.find(path))
     try:
         model = Sequential([saving.layer_from_config(layer) for layer in config["layers"]])
         model.build(config["input_shape"], config["dtype"])
         if "optimizer" in config:
             optimizer = OPTIMIZERS[config["optimizer"]](**config["optimizer_settings"])
             model.compile(optimizer, metrics=config["metrics"])
-        model.set_weights(arrays["weights"])
+        model.set_weights(saving.weights(arrays))
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: what is in the file does not fit together: {error}") from error
     return model

@@ -3,6 +3,7 @@
 import json
 import os
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import numpy as np
 from unrolled import layers
 from unrolled.activations import Array
 
-FORMAT = 1  # of the files written here; a change of layout raises it
+FORMAT = 2  # of the files written here; a change of layout raises it: 2 may hold scales
+STORED = Path(__file__).resolve().parents[2] / "models"  # what comes with the book
 
 PathLike = str | os.PathLike[str]
 
@@ -33,14 +35,57 @@ def layer_from_config(config: dict[str, Any]) -> layers.Layer:
     return kind(**arguments)
 
 
-def write(path: PathLike, header: dict[str, Any], groups: dict[str, list[Array]]) -> None:
+def find(path: PathLike) -> PathLike:
+    """The path itself, or for the bare name of a model that comes with the book its file.
+
+    FileNotFoundError, naming the models there are, for a bare name that is neither.
+    """
+    bare = isinstance(path, str) and Path(path).name == path and not Path(path).suffix
+    if not bare or Path(path).exists():
+        return path
+    stored = STORED / f"{path}.npz"
+    if not stored.exists():
+        there = ", ".join(sorted(file.stem for file in STORED.glob("*.npz"))) or "none"
+        raise FileNotFoundError(
+            f"{path}: no such file, and no stored model of that name; stored in models/: {there}."
+        )
+    return stored
+
+
+def quantised(w: Array, axis: int | tuple[int, ...] | None = None) -> tuple[Array, Array]:
+    """w as whole numbers q from -127 to 127, int8, and float32 scales: w ≈ q * scale.
+
+    w: of any shape. The weights along `axis` share one scale, their largest size over 127: with
+    axis=0 each column of a kernel has its own, with None all of w shares one. No weight changes
+    by more than half a scale (Jacob et al. 2018; chapter 9).
+    """
+    scale = np.abs(w).max(axis=axis, keepdims=True).astype(np.float32) / np.float32(127)
+    scale[scale == 0] = 1  # for weights that are all 0
+    return np.rint(w / scale).astype(np.int8), scale
+
+
+def weights(arrays: dict[str, list[Array]]) -> list[Array]:
+    """The weights of a file that was read: as they are, or q * scale where scales are stored."""
+    if "scales" not in arrays:
+        return arrays["weights"]
+    return [q * scale for q, scale in zip(arrays["weights"], arrays["scales"], strict=True)]
+
+
+def write(
+    path: PathLike,
+    header: dict[str, Any],
+    groups: dict[str, list[Array]],
+    compressed: bool = False,
+) -> None:
     """Write a header and groups of arrays; the file is there only once it is whole."""
     header = {"format": FORMAT, "arrays": {g: len(arrays) for g, arrays in groups.items()}} | header
     named: Any = {f"{g}-{k}": a for g, arrays in groups.items() for k, a in enumerate(arrays)}
-    temporary = Path(f"{path}.{os.getpid()}.tmp")
+    temporary, savez = Path(f"{path}.{os.getpid()}.tmp"), np.savez
+    if compressed:
+        savez = np.savez_compressed
     try:
         with temporary.open("wb") as file:
-            np.savez(file, header=np.array(json.dumps(header, default=np.generic.item)), **named)
+            savez(file, header=np.array(json.dumps(header, default=np.generic.item)), **named)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -59,7 +104,7 @@ def read(path: PathLike) -> tuple[dict[str, Any], dict[str, list[Array]]]:
     try:
         with np.load(path, allow_pickle=False) as npz:
             arrays = dict(npz)
-    except (zipfile.BadZipFile, EOFError, ValueError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError) as error:
         if "pickle" in str(error):
             why = "holds pickled objects, which could run code; expected plain arrays"
         else:
