@@ -1,0 +1,977 @@
+/* The lab's page: what is typed goes through Lab.read (cells.js) and is drawn.
+ *
+ * One way only: an event changes `state`, `compute` makes a new `reading` of it, `draw` shows it.
+ * What is typed enters the page as text nodes and attributes, never as markup.
+ */
+"use strict";
+
+(function () {
+  const MOST = 1000; // words that are read; the rest of a longer text is named and left out
+  const FIRST = 5; // words whose trace is followed
+  const EXAMPLE = "It starts slowly, but then it becomes a wonderful film.";
+  const LEFT = 46; // room for the axis of a chart, in pixels
+  const RIGHT = 8;
+  const NAMES = 92; // and for the names of curves behind their ends
+  const GATES = {
+    f: ["forget gate f", "1 keeps the old memory, 0 drops it"],
+    i: ["input gate i", "1 lets the new in, 0 keeps it out"],
+    o: ["output gate o", "1 shows the memory, 0 hides it"],
+    c: ["cell state c", "the memory itself"],
+  };
+  const still = matchMedia("(prefers-reduced-motion: reduce)");
+
+  const $ = (id) => document.getElementById(`lab-${id}`);
+  const state = { text: "", filler: 0, hold: { f: null, i: null, o: null }, shift: 0 };
+  Object.assign(state, { unit: 0, alone: false, step: 0 });
+  let models = {}; // those that have arrived
+  let ranks; // word -> rank
+  let order; // the units by their weight in the verdict
+  let reading = null; // null where there is no word
+  let timer = null; // of playing
+
+  // Small helpers
+
+  function node(tag, attributes = {}, ...children) {
+    const made = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+    made.append(...children);
+    return made;
+  }
+
+  function shape(parent, tag, attributes = {}, text = "") {
+    const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+    made.textContent = text;
+    parent.append(made);
+    return made;
+  }
+
+  const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
+  const number = (value, digits = 2) => value.toFixed(digits).replace("-", "−");
+  const signed = (value, digits = 2) => (value < 0 ? "" : "+") + number(value, digits);
+  const points = (move) => Math.round(Math.abs(move) * 100);
+  const plural = (count, word) => `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;
+  const verdict = (p) => `${p > 0.5 ? "positive" : "negative"}, ${number(p)}`;
+  const percent = (share) => `${(share * 100).toFixed(1)} %`;
+
+  function later(task, milliseconds) {
+    let waiting;
+    return (...given) => {
+      clearTimeout(waiting);
+      waiting = setTimeout(() => task(...given), milliseconds);
+    };
+  }
+
+  /** Said to a screen reader, once things have come to rest. */
+  const say = later((text) => {
+    $("say").textContent = text;
+  }, 500);
+
+  /** Curly quotes, long dashes and dots as the reviews have them: a phone writes them by itself. */
+  function plain(text) {
+    return text
+      .replace(/[\u2018\u2019\u02bc]/g, "'")
+      .replace(/[\u201c-\u201e\u00ab\u00bb]/g, '"')
+      .replace(/[\u2013\u2014]/g, "-")
+      .replace(/\u2026/g, "...")
+      .replace(/[\u00a0\u202f\r]/g, " ");
+  }
+
+  // Reading
+
+  function holds() {
+    return { ...state.hold, shift: state.shift };
+  }
+
+  function isBroken() {
+    return state.shift !== 0 || Object.values(state.hold).some((held) => held !== null);
+  }
+
+  function compute() {
+    const started = performance.now();
+    const text = plain(state.text);
+    const typed = Lab.tokenize(text);
+    const words = typed.slice(0, MOST);
+    $("count").textContent = typed.length ? "" : "Write at least one word.";
+    if (!words.length || !models.lstm) {
+      reading = null;
+      return;
+    }
+    const filler = Lab.tokenize(Lab.data.filler).map(({ word }) => word).slice(0, state.filler);
+    const said = [...words.map(({ word }) => word), ...filler];
+    const ids = Lab.encode(said, ranks, models.lstm.num_words);
+    reading = { text, words, said, ids, typed: typed.length };
+    reading.lstm = Lab.read(models.lstm, ids, holds());
+    reading.learned = isBroken() ? Lab.read(models.lstm, ids) : reading.lstm;
+    reading.unknown = ids.map((id, t) => t > 0 && id === Lab.UNKNOWN);
+    const without = ids.map((id, t) => (t > 0 && t <= FIRST ? Lab.UNKNOWN : id));
+    reading.all = {};
+    reading.echo = {};
+    for (const kind of Object.keys(models)) {
+      const broken = kind === "lstm" ? holds() : {};
+      const traced = kind === "lstm" ? reading.lstm : Lab.read(models[kind], ids);
+      const other = Lab.read(models[kind], without, broken);
+      reading.all[kind] = traced.p;
+      reading.echo[kind] = traced.p.map((p, t) => Math.abs(p - other.p[t]));
+    }
+    state.step = clamp(state.step, 0, ids.length - 1);
+    reading.milliseconds = performance.now() - started;
+  }
+
+  /** How step t moved the verdict. */
+  const move = (t) => reading.lstm.p[t] - (t ? reading.lstm.p[t - 1] : 0.5);
+  const wordAt = (t) => (t ? reading.said[t - 1] : "start");
+  const lastStep = () => reading.ids.length - 1;
+
+  function inWords(t) {
+    const p = reading.lstm.p[t];
+    if (t === 0) return `start of the review, ${number(p)}`;
+    const far = points(move(t));
+    const way = far === 0 ? "no move" : `${move(t) > 0 ? "up" : "down"} ${plural(far, "point")}`;
+    return `${wordAt(t)}${reading.unknown[t] ? ", unknown word" : ""}: ${way}, to ${number(p)}`;
+  }
+
+  // The words
+
+  function drawWords() {
+    const list = $("tokens");
+    list.replaceChildren();
+    if (!reading) return;
+    const { text, words, said } = reading;
+    const last = words.length ? words[words.length - 1].end : 0;
+    const options = [option(0, "▸", "")];
+    words.forEach(({ start, end }, k) => {
+      const next = k + 1 < words.length ? words[k + 1].start : Math.min(text.length, last + 40);
+      options.push(option(k + 1, text.slice(start, end), text.slice(end, next)));
+    });
+    said.slice(words.length).forEach((word, k) => {
+      options.push(option(words.length + 1 + k, word, " "));
+      options[options.length - 1].classList.add("lab-neutral");
+    });
+    list.append(...options.flatMap((made) => [made, " "]));
+  }
+
+  function option(t, shown, after) {
+    const chip = node("span", { class: "lab-chip" }, shown);
+    const made = node("span", { role: "option", "aria-label": inWords(t), "data-step": t }, chip);
+    const moved = move(t);
+    if (points(moved) >= 1) {
+      chip.dataset.move = moved > 0 ? "up" : "down";
+      chip.style.setProperty("--size", Math.sqrt(clamp(Math.abs(moved) / 0.5, 0, 1)).toFixed(3));
+      if (points(moved) >= 10) chip.dataset.far = moved > 0 ? "▴" : "▾";
+    }
+    if (reading.unknown[t]) chip.classList.add("lab-unknown");
+    if (after.trim()) made.append(after.trim());
+    return made;
+  }
+
+  function drawNotes() {
+    const notes = [];
+    if (reading) {
+      const { typed, words, unknown, text } = reading;
+      const strange = words.filter((_, k) => unknown[k + 1]);
+      const letters = words.filter(({ word }) => /\p{L}/u.test(word));
+      const foreign = letters.filter(({ word }) => /[^\P{L}\p{Script=Latin}]/u.test(word));
+      if (typed > MOST) {
+        notes.push(
+          `Your text has ${plural(typed, "word")}; the first ${MOST.toLocaleString("en")} are read.`,
+        );
+      }
+      if (strange.length) {
+        const all = strange.length === words.length;
+        const names = [...new Set(strange.map(({ word }) => `“${word}”`))].slice(0, 5).join(", ");
+        notes.push(
+          `${all ? "It knows none of these words" : `Unknown to it: ${names}`}. It reads every ` +
+            "unknown word as one and the same sign.",
+        );
+      }
+      if (foreign.length || strange.length > words.length / 2) {
+        notes.push(
+          "It has read English only. What it says of another language, or of signs it has not " +
+            "met, means nothing.",
+        );
+      }
+      if (words.some(({ word }) => /\d/.test(word))) {
+        notes.push("It reads numbers as words; it does not know that 9 is more than 2.");
+      }
+      if (words.length < 3) {
+        notes.push("It has learned from whole reviews; of one or two words it has seen none.");
+      }
+      if (text !== state.text) notes.push("Curly quotes and long dashes are read as plain ones.");
+    }
+    $("notes").replaceChildren(...notes.map((text) => node("li", {}, text)));
+    $("notes").hidden = !notes.length;
+  }
+
+  function drawVerdict() {
+    const p = reading ? reading.lstm.p[lastStep()] : 0.5;
+    $("verdict").textContent = reading
+      ? `${p > 0.5 ? "Positive" : "Negative"}, ${number(p)}`
+      : "No verdict yet";
+    $("mark").style.left = `${p * 100}%`;
+    const known = Lab.data.challenge.find(([text]) => text === state.text);
+    $("truth").textContent = "";
+    if (known && reading) {
+      const meant = known[1] ? "positive" : "negative";
+      const right = p > 0.5 === Boolean(known[1]);
+      $("truth").textContent = `It was meant as ${meant}: ${right ? "right" : "wrong"}.`;
+    }
+    if (reading) {
+      const count = reading.said.length;
+      $("count").textContent = `${plural(count, "word")}, read in ${
+        reading.milliseconds < 1 ? "less than 1" : Math.round(reading.milliseconds)
+      } ms by ${plural(Object.keys(models).length, "network")}`;
+    }
+  }
+
+  // Curves
+
+  /** Room for a chart: its size, and where steps and values lie. */
+  function axes(svg, steps, high = 1, room = RIGHT) {
+    svg.replaceChildren();
+    const width = Math.max(svg.clientWidth, 160);
+    const height = svg.clientHeight;
+    svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    const right = width - room;
+    const wide = right - LEFT;
+    const base = height - 18;
+    const x = (t) => LEFT + ((t + 0.5) * wide) / steps;
+    const y = (value) => base - (value / high) * (base - 8);
+    return { svg, right, wide, base, height, x, y, steps };
+  }
+
+  function grid(a, values, digits = 1) {
+    for (const value of values) {
+      const at = a.y(value);
+      shape(a.svg, "line", { class: "lab-grid", x1: LEFT, x2: a.right, y1: at, y2: at });
+      const place = { x: LEFT - 6, y: at + 4, "text-anchor": "end" };
+      shape(a.svg, "text", place, number(value, digits));
+    }
+    const steps = a.steps - 1;
+    const ticks = [0, Math.round(steps / 2), steps].filter((t, k, all) => all.indexOf(t) === k);
+    for (const t of ticks) {
+      const end = t === steps && steps > 8;
+      const place = { x: end ? a.right : a.x(t), y: a.height - 3 };
+      place["text-anchor"] = end ? "end" : "middle";
+      shape(a.svg, "text", place, t === 0 ? "start" : `word ${t}`);
+    }
+  }
+
+  function path(a, values) {
+    return Array.from(values, (v, t) => `${t ? "L" : "M"}${a.x(t)} ${a.y(v).toFixed(2)}`).join("");
+  }
+
+  function cursor(a) {
+    const at = a.x(state.step);
+    const line = { class: "lab-cursor", x1: at, x2: at, y1: 4, y2: a.base };
+    shape(a.svg, "line", line);
+  }
+
+  function drawCurve() {
+    const svg = $("curve");
+    svg.replaceChildren();
+    if (!reading) return;
+    const { p } = reading.lstm;
+    const a = axes(svg, p.length);
+    grid(a, [0, 0.5, 1]);
+    const ends = `L${a.x(p.length - 1)} ${a.y(0.5)}L${a.x(0)} ${a.y(0.5)}Z`;
+    const over = Array.from(p, (v) => Math.max(v, 0.5));
+    const under = Array.from(p, (v) => Math.min(v, 0.5));
+    shape(svg, "path", { class: "lab-over", d: path(a, over) + ends });
+    shape(svg, "path", { class: "lab-under", d: path(a, under) + ends });
+    if (reading.learned !== reading.lstm) {
+      shape(svg, "path", { class: "lab-line lab-learned", d: path(a, reading.learned.p) });
+    }
+    shape(svg, "path", { class: "lab-line", d: path(a, p) });
+    cursor(a);
+    const dot = { class: "lab-dot", cx: a.x(state.step), cy: a.y(p[state.step]), r: 5 };
+    shape(svg, "circle", dot);
+    const low = p.indexOf(Math.min(...p));
+    const high = p.indexOf(Math.max(...p));
+    svg.setAttribute(
+      "aria-label",
+      `Curve of the probability over ${p.length} steps: it starts at ${number(p[0])}, is lowest ` +
+        `at “${wordAt(low)}” with ${number(p[low])}, highest at “${wordAt(high)}” with ` +
+        `${number(p[high])}, and ends at ${number(p[p.length - 1])}.`,
+    );
+  }
+
+  /** Several curves with their names at the right end, kept apart. */
+  function drawLines(svg, curves, high, from) {
+    const steps = Object.values(curves)[0].values.length;
+    const a = axes(svg, steps, high, NAMES);
+    if (from < steps) {
+      const left = a.x(from) - a.wide / steps / 2;
+      const place = { x: left, y: 8, width: a.right - left, height: a.base - 8 };
+      shape(svg, "rect", { class: "lab-after", ...place });
+      if (place.width > 90) shape(svg, "text", { x: left + 6, y: 22 }, "neutral words");
+    }
+    grid(a, [0, high / 2, high], high < 1 ? 2 : 1);
+    for (const { values, style } of Object.values(curves)) {
+      shape(svg, "path", { class: `lab-line lab-${style}`, d: path(a, values) });
+    }
+    cursor(a);
+    const ends = Object.entries(curves).map(([name, { values, style }]) => {
+      const last = values[values.length - 1];
+      return { name: `${name} ${number(last)}`, style, at: a.y(last) };
+    });
+    ends.sort((one, other) => one.at - other.at);
+    ends.forEach((end, k) => {
+      end.at = clamp(end.at + 4, k ? ends[k - 1].at + 15 : 12, a.base - 15 * (ends.length - 1 - k));
+      const place = { x: a.right + 6, y: end.at };
+      shape(svg, "text", { class: `lab-label lab-${end.style}`, ...place }, end.name);
+    });
+  }
+
+  function drawCompare() {
+    for (const id of ["three", "echo"]) $(id).replaceChildren();
+    $("memory").textContent = "";
+    if (!reading) return;
+    const titles = Object.fromEntries(Lab.data.models.map(({ kind, title }) => [kind, title]));
+    const named = (curves) =>
+      Object.fromEntries(
+        Object.entries(curves).map(([kind, values]) => [titles[kind], { values, style: kind }]),
+      );
+    const from = reading.words.length + 1;
+    drawLines($("three"), named(reading.all), 1, from);
+    const largest = Math.max(...Object.values(reading.echo).flatMap((values) => [...values]));
+    drawLines($("echo"), named(reading.echo), largest > 0.5 ? 1 : largest > 0.2 ? 0.5 : 0.2, from);
+    const list = (curves, unit) =>
+      Object.entries(curves)
+        .map(([kind, values]) => `${titles[kind]} ${unit(values[values.length - 1])}`)
+        .join(", ");
+    $("three").setAttribute("aria-label", `Three curves; at the end: ${list(reading.all, number)}.`);
+    const left = list(reading.echo, number);
+    $("echo").setAttribute("aria-label", `Three curves that show memory; at the end: ${left}.`);
+    const count = Math.min(FIRST, reading.said.length);
+    const which = count === 1 ? "The first word" : `The first ${count} words`;
+    const steps = plural(lastStep() - count, "word");
+    $("memory").textContent =
+      `${which} would still move the verdict, ${steps} later, by this many points: ` +
+      `${list(reading.echo, (v) => String(points(v)))}.` +
+      (isBroken() ? " The LSTM is the broken one." : "");
+  }
+
+  // Heat maps
+
+  function colours() {
+    const style = getComputedStyle(document.documentElement);
+    const rgb = (name) => {
+      const hex = style.getPropertyValue(`--lab-${name}`).trim();
+      return [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+    };
+    return { up: rgb("up"), down: rgb("down"), zero: rgb("zero"), text: style.color };
+  }
+
+  function makeMaps() {
+    for (const [gate, [title, meaning]] of Object.entries(GATES)) {
+      const key = node("span", { class: "lab-key" });
+      key.append(
+        node("span", { id: `lab-low-${gate}` }, "0"),
+        node("i", gate === "c" ? { class: "lab-both-ways" } : {}),
+        node("span", { id: `lab-high-${gate}` }, "1"),
+      );
+      const caption = node("figcaption", {}, node("b", {}, title), node("span", {}, meaning), key);
+      const canvas = node("canvas", {
+        id: `lab-map-${gate}`,
+        tabindex: "0",
+        role: "application",
+        "aria-roledescription": "heat map",
+        "aria-label": `${title}: left and right change the step, up and down the unit`,
+      });
+      canvas.dataset.gate = gate;
+      $("maps").append(node("figure", { class: "lab-panel" }, canvas));
+      canvas.before(caption);
+      canvas.addEventListener("pointermove", (event) => event.buttons || show(event, canvas));
+      canvas.addEventListener("pointerdown", (event) => show(event, canvas));
+      canvas.addEventListener("keydown", keyOnMap);
+      canvas.addEventListener("focus", () => drawValue(gate));
+    }
+  }
+
+  /** The exact value under the pointer; a press also chooses step and unit. */
+  function show(event, canvas) {
+    if (!reading) return;
+    const { gate } = canvas.dataset;
+    const at = canvas.getBoundingClientRect();
+    const wide = at.width - LEFT - RIGHT;
+    const part = (event.clientX - at.left - LEFT) / wide;
+    const step = clamp(Math.floor(part * reading.ids.length), 0, lastStep());
+    const row = Math.floor(((event.clientY - at.top) / at.height) * order.length);
+    const unit = state.alone ? state.unit : order[clamp(row, 0, order.length - 1)];
+    if (event.type === "pointerdown") {
+      stop();
+      change({ step, unit });
+    }
+    drawValue(gate, step, unit);
+  }
+
+  function keyOnMap(event) {
+    if (!reading) return;
+    const row = order.indexOf(state.unit);
+    const to = {
+      ArrowLeft: { step: state.step - 1 },
+      ArrowRight: { step: state.step + 1 },
+      Home: { step: 0 },
+      End: { step: lastStep() },
+      ArrowUp: { unit: order[Math.max(row - 1, 0)] },
+      ArrowDown: { unit: order[Math.min(row + 1, order.length - 1)] },
+      PageUp: { unit: order[Math.max(row - 8, 0)] },
+      PageDown: { unit: order[Math.min(row + 8, order.length - 1)] },
+    }[event.key];
+    if (!to || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    event.stopPropagation();
+    stop();
+    change(to);
+    say(drawValue(event.currentTarget.dataset.gate));
+  }
+
+  function drawValue(gate, step = state.step, unit = state.unit) {
+    if (!reading) return "";
+    const value = reading.lstm[gate][step * order.length + unit];
+    const weight = models.lstm.weights.output_kernel[unit];
+    const text =
+      `${GATES[gate][0]} = ${number(value, 3)} · unit ${unit} (weight ${signed(weight)}) · ` +
+      `${step ? `word ${step}, “${wordAt(step)}”` : "start"}`;
+    $("value").textContent = text;
+    return text;
+  }
+
+  function drawMaps() {
+    const paint = colours();
+    for (const gate of Object.keys(GATES)) drawMap($(`map-${gate}`), gate, paint);
+  }
+
+  function drawMap(canvas, gate, paint) {
+    const ratio = window.devicePixelRatio || 1;
+    const [width, height] = [canvas.clientWidth, canvas.clientHeight];
+    canvas.width = Math.round(width * ratio);
+    canvas.height = Math.round(height * ratio);
+    const pen = canvas.getContext("2d");
+    pen.scale(ratio, ratio);
+    if (!reading) return;
+    const H = order.length;
+    const T = reading.ids.length;
+    const values = reading.lstm[gate];
+    const wide = width - LEFT - RIGHT;
+    let most = 1;
+    if (gate === "c") {
+      for (const value of values) most = Math.max(most, Math.abs(value));
+      $("low-c").textContent = number(-most, 1);
+      $("high-c").textContent = number(most, 1);
+    }
+    pen.fillStyle = paint.text;
+    pen.font = "11px sans-serif";
+    pen.textAlign = "right";
+    if (state.alone) {
+      drawAlone(pen, { gate, values, most, wide, height, T, H, paint });
+    } else {
+      pen.fillText("for", LEFT - 6, 11);
+      pen.fillText("against", LEFT - 6, height - 4, LEFT - 8);
+      const image = new ImageData(T, H);
+      for (let t = 0; t < T; t++) {
+        for (let row = 0; row < H; row++) {
+          const value = values[t * H + order[row]] / most;
+          const end = value < 0 ? paint.down : paint.up;
+          const share = Math.min(Math.abs(value), 1);
+          const at = (row * T + t) * 4;
+          for (let k = 0; k < 3; k++) {
+            image.data[at + k] = paint.zero[k] + share * (end[k] - paint.zero[k]);
+          }
+          image.data[at + 3] = 255;
+        }
+      }
+      const small = node("canvas", { width: T, height: H });
+      small.getContext("2d").putImageData(image, 0, 0);
+      pen.imageSmoothingEnabled = false;
+      pen.drawImage(small, LEFT, 0, wide, height);
+      const row = order.indexOf(state.unit);
+      pen.strokeStyle = paint.text;
+      pen.lineWidth = 1;
+      pen.strokeRect(LEFT - 2, (row * height) / H - 0.5, wide + 4, height / H + 1);
+    }
+    pen.strokeStyle = paint.text;
+    pen.lineWidth = 1;
+    const left = LEFT + (state.step * wide) / T;
+    if (wide / T > 4) pen.strokeRect(left, 0.5, wide / T, height - 1);
+    else pen.strokeRect(left + wide / T / 2, 0, 0, height);
+  }
+
+  /** One unit as a curve, in the place of the heat map. */
+  function drawAlone(pen, { gate, values, most, wide, height, T, H, paint }) {
+    const low = gate === "c" ? -most : 0;
+    const y = (value) => height - 8 - ((value - low) / (most - low)) * (height - 16);
+    pen.fillText(number(most, 1), LEFT - 6, y(most) + 6);
+    pen.fillText(number(low, 1), LEFT - 6, y(low));
+    pen.globalAlpha = 0.25;
+    for (const value of [low, 0, most]) pen.fillRect(LEFT, y(value), wide, 1);
+    pen.globalAlpha = 1;
+    pen.strokeStyle = `rgb(${paint.up})`;
+    pen.lineWidth = 2;
+    pen.beginPath();
+    for (let t = 0; t < T; t++) {
+      pen.lineTo(LEFT + ((t + 0.5) * wide) / T, y(values[t * H + state.unit]));
+    }
+    pen.stroke();
+  }
+
+  // The numbers of a step
+
+  function drawNumbers() {
+    const cells = ["i", "f", "g", "o", "c", "h", "p"];
+    if (!reading) {
+      for (const name of cells) $(name).textContent = "–";
+      return;
+    }
+    const { step: t, unit } = state;
+    const { lstm: traced, ids } = reading;
+    const { output_kernel: V } = models.lstm.weights;
+    const H = order.length;
+    const at = t * H + unit;
+    const sums = Lab.lstmSums(models.lstm, ids, traced, t, unit);
+    for (const gate of "ifgo") {
+      const { word, state: memory, bias } = sums[gate];
+      const name = gate === "g" ? "tanh" : "σ";
+      const shift = gate === "f" && state.shift ? ` ${spaced(state.shift, 1)}` : "";
+      const held = gate !== "g" && state.hold[gate] !== null;
+      $(gate).textContent = held
+        ? `held at ${state.hold[gate]}`
+        : `${name}(${number(word)} ${spaced(memory)} ${spaced(bias)}${shift}) = ` +
+          number(traced[gate][at], 3);
+    }
+    const old = t ? traced.c[at - H] : 0;
+    $("c").textContent =
+      `${number(traced.f[at])} × ${number(old)} + ${number(traced.i[at])} × ` +
+      `${number(traced.g[at])} = ${number(traced.c[at], 3)}`;
+    $("h").textContent =
+      `${number(traced.o[at])} × tanh(${number(traced.c[at])}) = ${number(traced.h[at], 3)}`;
+    $("p").textContent =
+      `this unit adds ${number(traced.h[at])} × ${number(V[unit])} = ` +
+      `${signed(traced.h[at] * V[unit])}; with all 64: σ(${number(traced.logit[t])}) = ` +
+      number(traced.p[t], 3);
+    $("now").textContent =
+      `Step ${t + 1} of ${ids.length}, ${t ? `“${wordAt(t)}”` : "the start sign"}, unit ${unit}. ` +
+      "The sums of a gate: from the word, from the hidden state before, and the bias. " +
+      "Choose another step or unit above.";
+  }
+
+  const spaced = (value, digits = 2) =>
+    `${value < 0 ? "−" : "+"} ${number(Math.abs(value), digits)}`;
+
+  // Breaking
+
+  function drawBreak() {
+    $("mend").disabled = !isBroken();
+    $("shift-out").textContent = state.shift ? signed(state.shift, 1) : "0";
+    $("filler-out").textContent = state.filler;
+    $("both").replaceChildren();
+    $("broken").textContent = "";
+    if (!reading) return;
+    const { lstm, learned } = reading;
+    const from = reading.words.length + 1;
+    const most = (traced) => Math.max(...Array.from(traced.c, Math.abs));
+    const curves = { learned: { values: learned.p, style: "learned" } };
+    if (isBroken()) curves.broken = { values: lstm.p, style: "lstm" };
+    drawLines($("both"), curves, 1, from);
+    const end = lastStep();
+    const before = `as learned ${verdict(learned.p[end])}, largest cell state ${number(most(learned))}`;
+    const after = `broken ${verdict(lstm.p[end])}, largest cell state ${number(most(lstm))}`;
+    $("broken").textContent = isBroken()
+      ? `This review: ${before}; ${after}. ${meaning()}`
+      : "Nothing is held. Take a switch, and watch the curves and the heat maps.";
+    $("both").setAttribute("aria-label", isBroken() ? `${before}; ${after}` : before);
+  }
+
+  /** What the switch that is on takes away. */
+  function meaning() {
+    const { f, i, o } = state.hold;
+    const said = [];
+    if (f === 1) said.push("Nothing is forgotten: what comes in is only ever added.");
+    if (f === 0) said.push("Nothing is kept: only what h still carries reaches the next step.");
+    if (i === 1) said.push("Every word is written in full, whether it matters or not.");
+    if (o === 1) said.push("The memory shows at every step, to the verdict and to all gates.");
+    if (f === null && state.shift > 0) said.push("It holds on to what it has for longer.");
+    if (f === null && state.shift < 0) said.push("It forgets sooner.");
+    return said.join(" ");
+  }
+
+  const scores = new Map(); // switches -> right answers in the challenge set
+
+  /** Counts right answers over the challenge set, a few reviews at a time. */
+  function score() {
+    const key = JSON.stringify(holds());
+    const learned = JSON.stringify({ f: null, i: null, o: null, shift: 0 });
+    const shown = () => {
+      const line = (name, k) => (scores.has(k) ? `${name} ${scores.get(k)}` : "");
+      const parts = [line("as learned", learned)];
+      if (key !== learned) parts.push(line("broken", key));
+      $("score").textContent = parts.every(Boolean)
+        ? `Right on the 160 challenge reviews of chapter 8: ${parts.join(", ")}.`
+        : "Counting right answers on the 160 challenge reviews …";
+    };
+    const wanted = [learned, key].filter((k) => !scores.has(k));
+    shown();
+    if (!wanted.length) return;
+    const broken = JSON.parse(wanted[0]);
+    let right = 0;
+    let next = 0;
+    const some = () => {
+      if (JSON.stringify(holds()) !== key) return; // the switches have moved on
+      for (const stop = performance.now() + 8; performance.now() < stop; next++) {
+        if (next === Lab.data.challenge.length) {
+          scores.set(wanted[0], right);
+          score();
+          return;
+        }
+        const [text, label] = Lab.data.challenge[next];
+        const words = Lab.tokenize(text).map(({ word }) => word);
+        const { p } = Lab.read(models.lstm, Lab.encode(words, ranks, models.lstm.num_words), broken);
+        right += p[p.length - 1] > 0.5 === Boolean(label);
+      }
+      setTimeout(some);
+    };
+    setTimeout(some);
+  }
+
+  const scoreSoon = later(score, 300);
+
+  // Drawing it all
+
+  /** What depends on the step or the unit alone. */
+  function drawStep() {
+    const list = $("tokens");
+    const chosen = list.querySelector('[aria-selected="true"]');
+    if (chosen) {
+      chosen.removeAttribute("aria-selected");
+      chosen.tabIndex = -1;
+    }
+    $("step").max = reading ? lastStep() : 0;
+    $("step").value = state.step;
+    $("at").textContent = reading ? inWords(state.step) : "";
+    $("step").setAttribute("aria-valuetext", reading ? inWords(state.step) : "no review");
+    if (reading) {
+      for (const made of list.children) {
+        made.classList.toggle("lab-later", Number(made.dataset.step) > state.step);
+      }
+      const now = list.children[state.step];
+      now.setAttribute("aria-selected", "true");
+      now.tabIndex = 0;
+      const room = list.scrollHeight - list.clientHeight;
+      if (room > 0) list.scrollTop = clamp(now.offsetTop - list.offsetTop - 60, 0, room);
+    }
+    $("unit").value = state.unit;
+    drawCurve();
+    drawMaps();
+    drawNumbers();
+  }
+
+  function draw() {
+    drawVerdict();
+    drawWords();
+    drawNotes();
+    drawBreak();
+    drawCompare();
+    drawStep();
+    drawTaken();
+  }
+
+  /** A new step or unit: nothing is computed. */
+  function change(to) {
+    Object.assign(state, to);
+    if (reading) state.step = clamp(state.step, 0, lastStep());
+    drawStep();
+  }
+
+  /** A new text or switch. at: "end" shows it read to the end. */
+  function update(at = "end") {
+    compute();
+    if (at === "end" && reading) state.step = reading.words.length;
+    draw();
+    scoreSoon();
+    if (!reading) return say("No verdict: the text holds no word.");
+    const count = reading.unknown.filter(Boolean).length;
+    say(
+      `${verdict(reading.lstm.p[lastStep()])}, ${plural(reading.said.length, "word")}` +
+        (count ? `, ${count} unknown` : ""),
+    );
+  }
+
+  // Playing
+
+  function play() {
+    if (!reading) return;
+    if (state.step >= lastStep()) change({ step: 0 });
+    const pace = clamp(15000 / reading.ids.length, 60, 500);
+    timer = setInterval(() => {
+      change({ step: state.step + 1 });
+      if (state.step >= lastStep()) {
+        stop();
+        say(`Read to the end: ${inWords(state.step)}`);
+      }
+    }, still.matches ? Math.max(pace, 400) : pace);
+    drawPlay();
+  }
+
+  function stop() {
+    clearInterval(timer);
+    timer = null;
+    drawPlay();
+  }
+
+  function drawPlay() {
+    const on = timer !== null;
+    $("play").querySelector("span").textContent = on ? "Pause" : "Play";
+    $("play").querySelector("path").setAttribute("d", on ? "M4 2h3v12H4zM9 2h3v12H9z" : "M4 2v12l10-6z");
+  }
+
+  // A link, and Python
+
+  function link() {
+    const given = { t: reading ? reading.text.slice(0, cut()) : state.text, n: state.filler || "" };
+    Object.assign(given, { f: state.hold.f ?? "", i: state.hold.i ?? "", o: state.hold.o ?? "" });
+    Object.assign(given, { b: state.shift || "", s: reading ? state.step : "", u: state.unit });
+    given.a = state.alone ? 1 : "";
+    const kept = Object.entries(given).filter(([, value]) => value !== "");
+    return `${location.href.split("#")[0]}#${new URLSearchParams(kept)}`;
+  }
+
+  /** Where the text that is read ends. */
+  function cut() {
+    const { typed, words, text } = reading;
+    return typed > MOST ? words[words.length - 1].end : text.length;
+  }
+
+  /** Take text and settings from the link's hash; false where it holds none. */
+  function follow() {
+    const given = new URLSearchParams(location.hash.slice(1));
+    if (!given.has("t")) return false;
+    const whole = (name, low, high) => {
+      const value = Number(given.get(name));
+      return clamp(Number.isFinite(value) ? value : 0, low, high);
+    };
+    state.text = given.get("t");
+    state.filler = Math.round(whole("n", 0, 200) / 10) * 10;
+    state.shift = Math.round(whole("b", -6, 6) * 2) / 2;
+    for (const gate of "fio") {
+      const held = given.get(gate);
+      state.hold[gate] = held === "1" || (held === "0" && gate === "f") ? Number(held) : null;
+    }
+    if (given.has("u")) state.unit = Math.round(whole("u", 0, order.length - 1));
+    state.alone = given.get("a") === "1";
+    state.step = given.has("s") ? Math.round(whole("s", 0, MOST + 200)) : Infinity;
+    return true;
+  }
+
+  function python() {
+    const text = [reading.text.slice(0, cut()), ...reading.said.slice(reading.words.length)].join(" ");
+    const lines = [
+      "import numpy as np",
+      "",
+      "from unrolled import datasets, load_model, saving",
+      "",
+      'model = load_model("lstm")',
+      "embedding, lstm, dense = model.layers",
+      'header, _ = saving.read(saving.find("lstm"))',
+      'word_index = {word: rank for rank, word in enumerate(header["vocabulary"], 1)}',
+      "",
+      `text = ${JSON.stringify(text)}`,
+      "ids = datasets.encode(text, word_index, num_words=embedding.input_dim)",
+      "",
+    ];
+    const blocks = { i: "[:H]", f: "[H : 2 * H]", o: "[3 * H :]" };
+    const names = { i: "input", f: "forget", o: "output" };
+    const held = Object.entries(state.hold).filter(([, value]) => value !== null);
+    if (isBroken()) lines.push("H, bias = lstm.units, lstm.weights[2]");
+    if (state.shift && state.hold.f === null) {
+      lines.push(`bias[H : 2 * H] += ${state.shift}  # shift of the forget bias`);
+    }
+    for (const [gate, value] of held) {
+      const large = value ? "+= 1000" : "-= 1000";
+      lines.push(`bias${blocks[gate]} ${large}  # ${names[gate]} gate held at ${value}`);
+    }
+    if (isBroken()) lines.push("");
+    lines.push(
+      "steps = lstm.trace(embedding.forward(np.array([ids])))  # i, f, g, o, c, h: (1, T, H)",
+      'p = dense.forward(steps["h"])[0, :, 0]  # the verdict after each step',
+      "for word, probability in zip(datasets.decode(ids, word_index).split(), p):",
+      '    print(f"{probability:.2f} {word}")',
+    );
+    return `${lines.join("\n")}\n`;
+  }
+
+  let taken = null; // what is shown to be taken along: "link" or "python"
+
+  function drawTaken() {
+    for (const id of ["link", "python"]) $(id).disabled = !reading;
+    $("copied").textContent = "";
+    if (!taken || !reading) return;
+    $("out-label").textContent = taken === "link" ? "Link" : "Python";
+    $("out").value = taken === "link" ? link() : python();
+    $("out").rows = taken === "link" ? 3 : $("out").value.split("\n").length;
+  }
+
+  async function take(what) {
+    taken = what;
+    $("taken").hidden = false;
+    drawTaken();
+    $("out").select();
+    let copied = false;
+    try {
+      await navigator.clipboard.writeText($("out").value);
+      copied = true;
+    } catch {
+      copied = document.execCommand("copy"); // where a page opened from a folder may do no more
+    }
+    $("copied").textContent = copied ? "Copied." : "Copy what is marked below.";
+  }
+
+  // Starting
+
+  function listen() {
+    const readSoon = later(() => update(), 120);
+    $("text").addEventListener("input", () => {
+      stop();
+      state.text = $("text").value;
+      $("example").value = "";
+      readSoon();
+    });
+    $("example").addEventListener("change", () => {
+      stop();
+      const chosen = Lab.data.challenge[$("example").value];
+      if (chosen) state.text = $("text").value = chosen[0];
+      update();
+    });
+    $("play").addEventListener("click", () => (timer === null ? play() : stop()));
+    $("back").addEventListener("click", () => stop() ?? change({ step: state.step - 1 }));
+    $("on").addEventListener("click", () => stop() ?? change({ step: state.step + 1 }));
+    $("step").addEventListener("input", () => stop() ?? change({ step: Number($("step").value) }));
+    $("unit").addEventListener("change", () => change({ unit: Number($("unit").value) }));
+    $("alone").addEventListener("change", () => change({ alone: $("alone").checked }));
+    $("tokens").addEventListener("click", (event) => {
+      const chosen = event.target.closest("[data-step]");
+      if (!chosen) return;
+      stop();
+      change({ step: Number(chosen.dataset.step) });
+      $("tokens").children[state.step].focus({ preventScroll: true });
+    });
+    $("tokens").addEventListener("keydown", keyOnWords);
+    $("curve").addEventListener("pointerdown", (event) => {
+      if (!reading) return;
+      const at = $("curve").getBoundingClientRect();
+      const part = (event.clientX - at.left - LEFT) / (at.width - LEFT - RIGHT);
+      stop();
+      change({ step: clamp(Math.floor(part * reading.ids.length), 0, lastStep()) });
+    });
+    for (const gate of "fio") {
+      for (const input of document.getElementsByName(`lab-hold-${gate}`)) {
+        input.addEventListener("change", () => {
+          state.hold[gate] = input.value === "" ? null : Number(input.value);
+          update("here");
+        });
+      }
+    }
+    $("shift").addEventListener("input", () => {
+      state.shift = Number($("shift").value);
+      update("here");
+    });
+    $("filler").addEventListener("input", () => {
+      state.filler = Number($("filler").value);
+      update("here");
+    });
+    $("mend").addEventListener("click", () => {
+      state.hold = { f: null, i: null, o: null };
+      state.shift = 0;
+      fillIn();
+      update("here");
+    });
+    $("link").addEventListener("click", () => take("link"));
+    $("python").addEventListener("click", () => take("python"));
+    addEventListener("hashchange", () => {
+      if (!follow()) return;
+      fillIn();
+      update("here");
+    });
+    let width = 0;
+    new ResizeObserver(([{ contentRect }]) => {
+      if (contentRect.width !== width) requestAnimationFrame(draw);
+      width = contentRect.width;
+    }).observe($("read"));
+    new MutationObserver(drawMaps).observe(document.documentElement, {
+      attributeFilter: ["data-theme"],
+    });
+  }
+
+  function keyOnWords(event) {
+    const forward = getComputedStyle($("tokens")).direction === "rtl" ? -1 : 1;
+    const to = {
+      ArrowRight: state.step + forward,
+      ArrowLeft: state.step - forward,
+      ArrowDown: state.step + 1,
+      ArrowUp: state.step - 1,
+      Home: 0,
+      End: Infinity,
+    }[event.key];
+    if (to === undefined || !reading || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    event.stopPropagation();
+    stop();
+    change({ step: to });
+    $("tokens").children[state.step].focus();
+  }
+
+  /** The inputs show the state, where it was not they that changed it. */
+  function fillIn() {
+    $("text").value = state.text;
+    const known = Lab.data.challenge.findIndex(([text]) => text === state.text);
+    $("example").value = known < 0 ? "" : known;
+    $("shift").value = state.shift;
+    $("filler").value = state.filler;
+    $("alone").checked = state.alone;
+    for (const gate of "fio") {
+      for (const input of document.getElementsByName(`lab-hold-${gate}`)) {
+        input.checked = input.value === String(state.hold[gate] ?? "");
+      }
+    }
+  }
+
+  function fillLists() {
+    const groups = new Map();
+    Lab.data.challenge.forEach(([text, label, phenomenon], k) => {
+      if (!groups.has(phenomenon)) groups.set(phenomenon, node("optgroup", { label: phenomenon }));
+      const short = text.length > 60 ? `${text.slice(0, 58)} …` : text;
+      groups.get(phenomenon).append(node("option", { value: k }, `${label ? "+" : "−"} ${short}`));
+    });
+    $("example").append(...groups.values());
+    const { output_kernel: V } = models.lstm.weights;
+    $("unit").append(
+      ...order.map((unit) => node("option", { value: unit }, `${unit}, weight ${signed(V[unit])}`)),
+    );
+  }
+
+  async function start() {
+    const table = $("i").closest("table");
+    table.classList.add("lab-numbers");
+    ranks = new Map(Lab.data.vocabulary.map((word, k) => [word, k + 1]));
+    models.lstm = await Lab.load("lstm");
+    order = Lab.unitOrder(models.lstm);
+    state.unit = order[0];
+    $("accuracy").textContent = percent(models.lstm.accuracy);
+    makeMaps();
+    fillLists();
+    if (!follow()) Object.assign(state, { text: EXAMPLE, step: Infinity });
+    fillIn();
+    listen();
+    update("here");
+    for (const kind of ["gru", "rnn"]) {
+      models[kind] = await Lab.load(kind);
+      update("here");
+    }
+    document.documentElement.dataset.lab = "ready";
+  }
+
+  start().catch((error) => {
+    $("verdict").textContent = `The lab could not start: ${error.message}`;
+    throw error;
+  });
+})();

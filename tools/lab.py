@@ -1,0 +1,92 @@
+"""Publish the lab: its scripts, the stored models and the words they know, into one folder.
+
+`python tools/lab.py` writes _build/extra/lab, which Sphinx copies into the book (html_extra_path).
+The models become classic scripts, since a page opened from a folder may load nothing else.
+"""
+
+import base64
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unrolled import datasets, saving
+from unrolled.datasets import challenge
+
+ROOT = Path(__file__).resolve().parents[1]
+OUT = ROOT / "_build" / "extra" / "lab"
+MODELS = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN"}
+NAMES = (
+    "embeddings",
+    "kernel",
+    "recurrent_kernel",
+    "bias",
+    "output_kernel",
+    "output_bias",
+)
+PART = 160_000  # letters of base64 in a file, so that no script is large
+LIMIT = 1_500_000  # bytes of all models and words together
+
+
+def packed(weight: np.ndarray, scale: np.ndarray) -> dict[str, Any]:
+    """A weight for the page: int8 in base64 and a float32 scale for each column, or float32."""
+    kind = "<i1" if weight.dtype == np.int8 else "<f4"
+    entry = {"shape": weight.shape, "data": _base64(weight.astype(kind))}
+    return entry | ({"scales": _base64(scale.astype("<f4"))} if kind == "<i1" else {})
+
+
+def _base64(array: np.ndarray) -> str:
+    return base64.b64encode(array.tobytes()).decode()
+
+
+def export(models: Path, out: Path) -> dict[str, int]:
+    """Write models.js and the embeddings' parts into `out`; bytes of each file."""
+    files: dict[str, str] = {}
+    described = []
+    for name, title in MODELS.items():
+        header, arrays = saving.read(models / f"{name}.npz")
+        weights = dict(zip(NAMES, map(packed, arrays["weights"], arrays["scales"]), strict=True))
+        letters = weights["embeddings"].pop("data")
+        parts = [letters[start : start + PART] for start in range(0, len(letters), PART)]
+        for number, part in enumerate(parts):
+            files[f"{name}-{number}.js"] = f'Lab.receive("{name}", {number}, "{part}");\n'
+        described.append(
+            {
+                "kind": name,
+                "title": title,
+                "units": arrays["weights"][2].shape[0],
+                "features": arrays["weights"][0].shape[1],
+                "num_words": arrays["weights"][0].shape[0],
+                "accuracy": round(header["test_accuracy"], 4),
+                "parts": len(parts),
+                "weights": weights,
+            }
+        )
+    data = {
+        "models": described,
+        "vocabulary": header["vocabulary"],
+        "challenge": datasets.load_challenge(),  # text, label, phenomenon, pair
+        "filler": " ".join(challenge.PLOTS[:2]),  # says nothing about any film
+    }
+    shown = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    files["models.js"] = f"Lab.data = {shown};\n"
+    for name, text in files.items():
+        (out / name).write_text(text, encoding="utf-8")
+    return {name: (out / name).stat().st_size for name in files}
+
+
+def main(models: Path = ROOT / "models", out: Path = OUT) -> None:
+    """Write the folder anew and print its size."""
+    shutil.rmtree(out, ignore_errors=True)
+    shutil.copytree(ROOT / "lab", out)
+    size = sum(export(models, out).values())
+    if size > LIMIT:
+        raise SystemExit(f"{out}: models and words take {size:,} bytes, more than {LIMIT:,}")
+    print(f"{out}: models and words take {size:,} bytes")
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))
