@@ -161,7 +161,8 @@ class Recurrent(Layer):
 
     states: ClassVar[tuple[str, ...]] = ("h",)
     gates: ClassVar[tuple[str, ...]] = ()  # in the order of M's blocks, of H columns each,
-    sigmoids: ClassVar[int] = 0  # those with a sigmoid, this many, first
+    sigmoids: ClassVar[int] = 0  # those with a sigmoid, this many, first,
+    disguised: ClassVar[int] = 0  # then those with a tanh that is computed as a sigmoid
     x_blocks: ClassVar[tuple[int, ...]] = (0,)  # the block for each gate of kernel,
     h_blocks: ClassVar[tuple[int, ...]] = (0,)  # and of recurrent_kernel
     _step: ClassVar[Callable[..., None]]  # from the sums of step t to its gates and new states
@@ -207,7 +208,8 @@ class Recurrent(Layer):
         w = SimpleNamespace(inputs=(T + 1, B, K), gates=(T, G, B, H), c=(T + 1, B, H))
         w.deltas, w.dinputs, w.products = (BLOCK, B, G, H), (B, K), (B, G, H)
         w.dgates = w.slopes = (G, B, H)
-        w.dh = w.dc = w.dc_t = w.tanh_c = w.spare = (B, H)
+        w.tanh_c = (T, B, H)
+        w.dh = w.dc = w.dc_t = w.spare = (B, H)
         for name, shape in vars(w).items():
             key, size = (chunk, name), math.prod(shape)
             if key not in self._buffers or self._buffers[key].size < size:
@@ -226,7 +228,8 @@ class Recurrent(Layer):
         views = dict(zip((*self.gates, "h_g"), gates, strict=False))
         views |= {"gates": gates, "sigmoids": gates[: self.sigmoids], "inputs": w.inputs[t]}
         views |= {"delta": deltas.transpose(1, 0, 2), "deltas": deltas.reshape(len(deltas), -1)}
-        return views | {"h": w.h[t], "c": w.c[t], "h_new": w.h[t + 1], "c_new": w.c[t + 1]}
+        views |= {"h": w.h[t], "c": w.c[t], "h_new": w.h[t + 1], "c_new": w.c[t + 1]}
+        return views | {"tanh_c": w.tanh_c[t]}
 
     def _expect_states(self, name: str, states: Any, B: int) -> None:
         expected, came = [(B, self.units)] * len(self.states), [np.shape(s) for s in states or ()]
@@ -240,15 +243,17 @@ class Recurrent(Layer):
         y = np.empty((T if self.return_sequences else 1, B, H), self.dtype)
         silent, M = silent[T - len(y) :], self._matrix()
         self._M_T = np.ascontiguousarray(M.reshape(len(M), -1).T)  # (G * H, K)
-        M[:, : self.sigmoids] /= 2  # for _gates
+        M[:, : self.sigmoids] *= -1  # for _sigmoids
+        M[:, self.sigmoids : self.sigmoids + self.disguised] *= -2
         self._M = M.reshape(len(M), -1)  # (K, G * H)
 
         def work(chunk: int, rows: slice) -> SimpleNamespace:
             w = self._workspace(chunk, T, rows.stop - rows.start)
             for k, state in enumerate(w.states):
                 state[0] = initial_state[k][rows] if initial_state else 0
-            self._forward_steps(w, x.transpose(1, 0, 2)[order, rows], real[:, rows])
-            y[:, rows] = w.h[T + 1 - len(y) :]
+            with np.errstate(over="ignore"):  # of _sigmoids
+                self._forward_steps(w, x.transpose(1, 0, 2)[order, rows], real[:, rows])
+            y[:, rows] = w.h[-len(y) :]
             return w
 
         chunks = in_chunks(work, B)
@@ -353,11 +358,17 @@ class Recurrent(Layer):
         return {name: steps.transpose(1, 0, 2) for name, steps in traced.items()}
 
 
-def _gates(sums: Array, gates: Array, sigmoids: Array) -> None:
-    """tanh of the sums, and of that sigmoids of twice as much: σ(2a) = (1 + tanh(a)) / 2."""
-    np.tanh(sums, out=gates)
-    np.multiply(sigmoids, 0.5, out=sigmoids)
-    np.add(sigmoids, 0.5, out=sigmoids)  # eq-sigmoid-tanh
+def _sigmoids(minus_sums: Array, gates: Array) -> None:
+    """σ(a) = 1 / (1 + exp(-a)) from -a, with nothing made; exp may overflow, and σ is then 0."""
+    np.exp(minus_sums, out=gates)
+    np.add(gates, 1, out=gates)
+    np.divide(1, gates, out=gates)  # eq-sigmoid
+
+
+def _undisguise(g: Array) -> None:
+    """From σ(2a) to tanh(a) = 2 σ(2a) - 1: an exponential and a division cost less than a tanh."""
+    np.multiply(g, 2, out=g)
+    np.subtract(g, 1, out=g)  # eq-sigmoid-tanh
 
 
 class SimpleRNN(Recurrent):
@@ -384,7 +395,7 @@ class LSTM(Recurrent):
     """
 
     unit_forget_bias: bool = True
-    states, gates, sigmoids = ("h", "c"), ("i", "f", "o", "g"), 3
+    states, gates, sigmoids, disguised = ("h", "c"), ("i", "f", "o", "g"), 3, 1
     x_blocks = h_blocks = (0, 1, 3, 2)
 
     def _make_weights(self, D: int) -> list[Array]:
@@ -393,14 +404,14 @@ class LSTM(Recurrent):
         return [*kernels, bias]
 
     def _step(self, s: SimpleNamespace) -> None:
-        _gates(s.sums, s.gates, s.sigmoids)  # eq-lstm-input, -forget, -output, -candidate
+        _sigmoids(s.sums, s.gates)  # eq-lstm-input, eq-lstm-forget, eq-lstm-output
+        _undisguise(s.g)  # eq-lstm-candidate
         np.multiply(s.f, s.c, out=s.c_new)
         np.add(s.c_new, np.multiply(s.i, s.g, out=s.spare), out=s.c_new)  # eq-lstm-cell
         np.multiply(s.o, np.tanh(s.c_new, out=s.tanh_c), out=s.h_new)  # eq-lstm-hidden
 
     def _step_backward(self, s: SimpleNamespace) -> None:
         dh, dc_t, (di, df, do, dg) = s.dh, s.dc_t, s.dgates
-        np.tanh(s.c_new, out=s.tanh_c)
         np.subtract(s.o, np.multiply(s.h_new, s.tanh_c, out=do), out=do)  # o ⊙ tanh'(c_t)
         np.add(s.dc, np.multiply(dh, do, out=do), out=dc_t)  # eq-lstm-backward-cell
         np.multiply(dc_t, s.g, out=di)  # eq-lstm-backward-input
@@ -447,7 +458,7 @@ class GRU(Recurrent):
         return super()._matrix_gradients(dM)
 
     def _step(self, s: SimpleNamespace) -> None:
-        _gates(s.sums[:2], s.sigmoids, s.sigmoids)  # eq-gru-update, eq-gru-reset
+        _sigmoids(s.sums[:2], s.sigmoids)  # eq-gru-update, eq-gru-reset
         if self.reset_after:
             np.copyto(s.h_g, s.sums[3])
             h_g = s.r * s.h_g
@@ -580,16 +591,18 @@ class Dropout(Layer):
 
     def _forward(self, x: Array, mask: Any, training: bool) -> tuple[Array, Any]:
         if not training or self.rate == 0:
-            return x, 1
+            return x, True
         drawn = generator().integers(0, 2**64, x.size // 4 + 1, dtype=np.uint64).view(np.uint16)
-        scale = np.empty_like(x)  # with x's order in memory
-        kept = drawn[: x.size] >= round(self.rate * 65536)
-        np.multiply(kept, x.dtype.type(1 / (1 - self.rate)), out=scale.ravel(order="K"))
-        y = x * scale  # eq-dropout
-        return y, scale
+        kept = np.empty_like(x, bool)  # with x's order in memory
+        np.greater_equal(drawn[: x.size], round(self.rate * 65536), out=kept.ravel(order="K"))
+        return self._scaled(x, kept), kept
 
-    def _backward(self, dy: Array, scale: Any) -> Array:
-        return dy * scale
+    def _backward(self, dy: Array, kept: Any) -> Array:
+        return dy if kept is True else self._scaled(dy, kept)
+
+    def _scaled(self, x: Array, kept: Array) -> Array:
+        y = x * x.dtype.type(1 / (1 - self.rate))
+        return np.multiply(y, kept, out=y)  # eq-dropout
 
 
 class _GlobalPooling1D(Layer):
