@@ -1,0 +1,140 @@
+"""Stronger models: one layer of self-attention against one LSTM of equal size.
+
+The same embedding before, the same verdict behind, as many weights between (within 1 %), the same
+reviews, batches and optimizer; of mean and largest, the pooling that validation prefers. Attention
+with and without marks of the words' places; then all models read the test reviews once more with
+their words in random order. NumPy, through `unrolled`. Book: chapter 9.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unrolled import set_random_seed
+from unrolled.experiments.minimal import PlaceMarks, SelfAttention
+from unrolled.experiments.subset import (
+    Lists,
+    Reviews,
+    accuracy,
+    data_entry,
+    load_subset,
+    train_and_choose,
+)
+from unrolled.layers import (
+    LSTM,
+    Dense,
+    Embedding,
+    GlobalAveragePooling1D,
+    GlobalMaxPooling1D,
+    Layer,
+)
+from unrolled.model import Sequential
+from unrolled.optimizers import Adam
+
+NAMED_BY = ()
+POOLINGS: dict[str, type[Layer]] = {"mean": GlobalAveragePooling1D, "max": GlobalMaxPooling1D}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Sizes and training; the seed draws reviews, weights and batches."""
+
+    seed: int = field(default=0, metadata={"help": "seed of reviews, weights and batches"})
+    data: str = field(
+        default="imdb", metadata={"choices": ("imdb", "sample"), "help": "real or made reviews"}
+    )
+    num_train: int = field(default=6000, metadata={"help": "training reviews"})
+    num_test: int = field(default=5000, metadata={"help": "test reviews"})
+    num_words: int = field(default=10_000, metadata={"help": "words known to the models"})
+    tokens: int = field(default=150, metadata={"help": "tokens kept of a review, the last ones"})
+    units: int = field(default=32, metadata={"help": "units and embedding of the LSTM"})
+    epochs: int = field(default=3, metadata={"help": "at most; the best one by validation counts"})
+    batch_size: int = field(default=64, metadata={"help": "reviews in a training step"})
+    learning_rate: float = field(default=0.002, metadata={"help": "Adam's learning rate"})
+
+
+def equal_units(units: int) -> int:
+    """Width d at which 3 D d + d weights come nearest to an LSTM(units) and its verdict's.
+
+    D = units; the + d and + units are the kernel of the Dense layer behind.
+    """
+    return round((4 * units * (2 * units + 1) + units) / (3 * units + 1))
+
+
+def contestants(units: int) -> dict[str, Callable[[], list[Layer]]]:
+    """Name -> what stands between embedding and pooling."""
+    d = equal_units(units)
+    return {
+        "LSTM": lambda: [LSTM(units, return_sequences=True)],
+        "attention": lambda: [SelfAttention(d)],
+        "attention with places": lambda: [PlaceMarks(), SelfAttention(d)],
+    }
+
+
+def build(between: list[Layer], pooling: str, settings: Settings) -> Sequential:
+    """Embedding, the layers between, pooling over the words, a verdict; compiled."""
+    first = Embedding(settings.num_words, settings.units, mask_zero=True)
+    model = Sequential([first, *between, POOLINGS[pooling](), Dense(1, activation="sigmoid")])
+    model.compile(Adam(learning_rate=settings.learning_rate), metrics=["accuracy"])
+    model.build((None, None))
+    return model
+
+
+def shuffled(reviews: Lists, seed: int = 0) -> Lists:
+    """Each review with its words in random order, the start mark left where it is."""
+    rng = np.random.default_rng(seed)
+    return [[ids[0], *rng.permutation(ids[1:]).tolist()] for ids in reviews]
+
+
+def compete(
+    make: Callable[[], list[Layer]], reviews: Reviews, settings: Settings
+) -> dict[str, Any]:
+    """Train with each pooling, keep what is best on other movies, read the test set once."""
+    tried, best = dict[str, Any](), Sequential()
+    for pooling in POOLINGS:
+        set_random_seed(settings.seed)
+        model = build(make(), pooling, settings)
+        options = {"batch_size": settings.batch_size, "like_length": True}
+        tried[pooling] = train_and_choose(model, reviews, settings.epochs, **options)
+        chosen = max(tried, key=lambda name: tried[name]["val_accuracy"])
+        best = model if chosen == pooling else best
+    start = time.process_time()
+    test = accuracy(best, reviews.x_test, reviews.y_test)
+    return {
+        "tried": tried,
+        "pooling": chosen,
+        "val_accuracy": tried[chosen]["val_accuracy"],
+        "test_accuracy": test,
+        "test_seconds_cpu": round(time.process_time() - start, 2),
+        "shuffled_accuracy": accuracy(best, shuffled(reviews.x_test), reviews.y_test),
+        "weights_between": sum(w.size for w in best.weights[1:]),
+    }
+
+
+def run(settings: Settings, partial: Path) -> dict[str, Any]:
+    """Train each contestant on the same reviews, in the same order."""
+    from tqdm import tqdm
+
+    reviews = load_subset(
+        settings.data,
+        settings.seed,
+        settings.num_words,
+        settings.tokens,
+        settings.num_train,
+        3000,
+        settings.num_test,
+    )
+    wall, figures = time.perf_counter(), dict[str, Any]()
+    for name, make in tqdm(contestants(settings.units).items(), file=sys.stderr):
+        figures[name] = compete(make, reviews, settings)
+    return {
+        "data": data_entry(settings.data),
+        "seconds": {"all": round(time.perf_counter() - wall, 2)},
+        "curves": {},
+        "figures": figures,
+    }

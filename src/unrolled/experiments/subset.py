@@ -1,0 +1,103 @@
+"""A subset of the reviews, and training on it with the time taken: what chapter 9's runs share."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from unrolled import datasets
+from unrolled.model import Sequential
+
+Lists = list[list[int]]
+
+
+@dataclass(frozen=True)
+class Reviews:
+    """Lists of ids and labels (N,): to train on, of other movies to choose by, and to test."""
+
+    x_train: Lists
+    y_train: np.ndarray
+    x_val: Lists
+    y_val: np.ndarray
+    x_test: Lists
+    y_test: np.ndarray
+
+    @property
+    def parts(self) -> list[Lists]:
+        """The reviews without their labels."""
+        return [self.x_train, self.x_val, self.x_test]
+
+
+def cut(reviews: np.ndarray, tokens: int) -> Lists:
+    """The last `tokens` ids of each review."""
+    return [ids[-tokens:] for ids in reviews]
+
+
+def load(data: str, num_words: int) -> Any:
+    """(x_train, y_train), (x_test, y_test) and the training reviews' movies; "imdb" or "sample"."""
+    reader = datasets.load_imdb if data == "imdb" else datasets.load_sample
+    train, test = reader(num_words=num_words)
+    return train, test, datasets.load_movies(data)[0]
+
+
+def load_subset(
+    data: str, seed: int, num_words: int, tokens: int, num_train: int, num_val: int, num_test: int
+) -> Reviews:
+    """The last `tokens` of so many reviews, drawn by `seed`; no movie is in train and val.
+
+    The test reviews are the same for every seed.
+    """
+    (x_train, y_train), (x_test, y_test), movies = load(data, num_words)
+    train, val = datasets.split_by_movie(movies, seed=seed)
+    rng = np.random.default_rng(seed)
+    train, val = rng.permutation(train)[:num_train], rng.permutation(val)[:num_val]
+    test = np.random.default_rng(0).permutation(len(y_test))[:num_test]
+    return Reviews(
+        cut(x_train[train], tokens),
+        y_train[train],
+        cut(x_train[val], tokens),
+        y_train[val],
+        cut(x_test[test], tokens),
+        y_test[test],
+    )
+
+
+def data_entry(data: str) -> dict[str, Any]:
+    """What a recorded run says of its data."""
+    real = data == "imdb"
+    return {"name": data, "sha256": datasets.source_hash() if real else None}
+
+
+def timed_fit(model: Sequential, x: Any, y: np.ndarray, **options: Any) -> tuple[float, float]:
+    """Train; the processor's seconds, over all threads, and those of the clock on the wall."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    model.fit(x, y, verbose=0, **options)
+    return round(time.process_time() - cpu, 2), round(time.perf_counter() - wall, 2)
+
+
+def accuracy(model: Sequential, x: Any, y: np.ndarray) -> float:
+    """Share of reviews that the model gets right."""
+    return float(np.mean((model.predict(x, batch_size=128)[:, 0] > 0.5) == y))
+
+
+def train_and_choose(
+    model: Sequential, reviews: Reviews, epochs: int, **options: Any
+) -> dict[str, Any]:
+    """Train, and leave the model with the weights of the epoch that is best on other movies.
+
+    The epoch's number, its validation accuracy, those of all epochs, and the seconds of each.
+    """
+    scores, cpu, best = list[float](), list[float](), model.get_weights()
+    for _ in range(epochs):
+        cpu.append(timed_fit(model, reviews.x_train, reviews.y_train, **options)[0])
+        scores.append(accuracy(model, reviews.x_val, reviews.y_val))
+        if scores.index(max(scores)) == len(scores) - 1:
+            best = model.get_weights()
+    model.set_weights(best)
+    return {
+        "epoch": scores.index(max(scores)) + 1,
+        "val_accuracy": round(max(scores), 4),
+        "val_accuracy_by_epoch": [round(score, 4) for score in scores],
+        "seconds_cpu_by_epoch": cpu,
+    }
