@@ -12,7 +12,7 @@ import unrolled
 
 # What the page shows whole, and what only the library itself uses.
 SHOWN = {"activations", "cells", "initializers", "gradcheck", "layers", "losses", "optimizers"}
-SHOWN |= {"datasets", "figures"}
+SHOWN |= {"datasets", "figures", "inspection"}
 INTERNAL = {"batches", "experiments", "model", "saving", "seeding", "threads", "training"}
 
 SOURCE = re.compile(r"chapters? \w*\d|\beq-|\b(19|20)\d\d\b|keras", re.IGNORECASE)
