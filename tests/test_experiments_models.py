@@ -1,0 +1,188 @@
+"""The experiments on the small models: what they measure, on made reviews and by hand."""
+
+import json
+from functools import partial
+
+import numpy as np
+import pytest
+
+from unrolled import datasets, load_model, saving
+from unrolled.activations import sigmoid
+from unrolled.experiments import baselines, challenge, gates, int8, models, record
+from unrolled.experiments.__main__ import main
+
+TINY = {"data": "sample", "embedding": 4, "units": 3, "epochs": 2, "maxlen": 40}
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    """An empty folder for recorded runs."""
+    monkeypatch.setenv("UNROLLED_RESULTS", str(tmp_path / "results"))
+    return tmp_path / "results"
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """Made reviews, fewer than the loaders give."""
+    load = partial(datasets.load_sample, 200, 60)
+    monkeypatch.setattr(datasets, "load_sample", load)
+
+
+def run(name, **settings):
+    return main([name, *(f"--{key.replace('_', '-')}={value}" for key, value in settings.items())])
+
+
+def test_training_gives_the_same_weights_again_and_stores_only_the_books_model(results, few):
+    (x, y), _ = datasets.load_sample(num_words=10_000)
+    settings = models.Settings("gru", 3, **TINY)
+    x = [np.array(ids) for ids in x]
+    one, curves = models.train(settings, x, y)
+    other, _ = models.train(settings, x, y)
+    for a, b in zip(one.weights, other.weights, strict=True):
+        assert np.array_equal(a, b)
+    assert [len(curve) for curve in curves.values()] == [2, 2]
+    assert [type(layer).__name__ for layer in one.layers] == ["Embedding", "GRU", "Dense"]
+    assert run("models", model="rnn", **TINY) == 0
+    assert not (results.parent / "models").exists()
+    (result,) = record.read_results("models")
+    figures = result["figures"]
+    assert len(figures["challenge_answers"]) == 160
+    assert np.sum(figures["confusion"]) == figures["first_test_reviews"] == 60
+    assert figures["first_right"] == pytest.approx(60 * figures["test_accuracy"])
+
+
+def test_the_books_model_is_stored_as_it_was_measured(results, few, monkeypatch):
+    index = datasets.get_word_index("sample")
+    monkeypatch.setattr(models, "Settings", partial(models.Settings, **TINY))
+    figures = models.run(models.Settings("lstm"), results)["figures"]
+    monkeypatch.setattr(saving, "STORED", results.parent / "models")
+    loaded = load_model("lstm")
+    header, _ = saving.read(saving.find("lstm"))
+    assert header["test_accuracy"] == figures["test_accuracy"]
+    assert header["vocabulary"][:2] == sorted(index, key=index.get)[:2]
+    texts = [review.text for review in datasets.load_challenge()]
+    ids = [datasets.encode(text, index, 10_000)[-40:] for text in texts]
+    found = loaded.predict(ids)[:, 0]
+    np.testing.assert_allclose(found, figures["challenge_answers"], atol=1e-5)
+
+
+def test_choosing_reads_a_split_by_movie_and_not_the_test_set(results):
+    settings = models.Settings("rnn", **TINY | {"validation": 0.3, "epochs": 1})
+    figures = models.run(settings, results)["figures"]
+    assert set(figures) == {"validation_loss", "validation_accuracy"}
+
+
+def test_scores_count_reviews_pairs_and_order():
+    reviews = datasets.load_challenge()
+    labels = np.array([float(review.label) for review in reviews])
+    perfect = challenge.scores(labels)
+    assert perfect.pop("phenomena")["mixed"] == {"accuracy": 1, "pairs": 1, "ordered": 1}
+    assert perfect == {"accuracy": 1, "pairs": 1, "ordered": 1}
+    always = challenge.scores(np.full(160, 0.9))
+    assert (always["accuracy"], always["pairs"], always["ordered"]) == (0.5, 0, 0)
+    leaning = challenge.scores(0.6 + labels / 10)  # says positive always, but in the right order
+    assert (leaning["accuracy"], leaning["pairs"], leaning["ordered"]) == (0.5, 0, 1)
+    one = np.where([review.phenomenon == "sarcasm" for review in reviews], labels, 1 - labels)
+    one[0] = 1
+    scored = challenge.scores(one)
+    assert scored["phenomena"]["sarcasm"]["accuracy"] == 1
+    assert scored["phenomena"]["negation"] == {"accuracy": 0.05, "pairs": 0, "ordered": 0}
+    assert scored["accuracy"] == pytest.approx(21 / 160)
+    with pytest.raises(ValueError, match="expected 160 probabilities"):
+        challenge.scores(one[1:])
+    with pytest.raises(ValueError, match="expected 160 probabilities"):
+        challenge.scores(np.where(np.arange(160) == 3, np.nan, one))
+
+
+def test_a_linear_model_answers_the_challenge_set():
+    (x, y), _ = datasets.load_sample()
+    index = datasets.get_word_index("sample")
+    found = challenge.linear_answers("pairs", x, y, 10.0, index)
+    features = baselines.Features("pairs")
+    classifier = baselines.fit(features.fit_transform(x, y), y, 10.0)
+    ids = np.empty(1, dtype=object)
+    for place in (0, 37):
+        ids[0] = datasets.encode(datasets.load_challenge()[place].text, index)
+        expected = classifier.predict_proba(features.transform(ids))[0, 1]
+        assert found[place] == pytest.approx(expected, abs=1e-9)
+    assert found.shape == (160,)
+
+
+def test_the_challenge_says_what_has_to_be_recorded_first(results, capsys):
+    assert run("challenge", model="gru", seed=2) == 1
+    assert "experiments models --model gru --seed 2" in capsys.readouterr().err
+
+
+def test_recorded_challenge_runs_score_their_answers():
+    runs = record.read_results("challenge")
+    assert {run["settings"]["model"] for run in runs} == {*challenge.RECURRENT, *challenge.LINEAR}
+    for figures in (run["figures"] for run in runs):
+        answers = figures.pop("answers")
+        again = challenge.scores(answers)
+        assert json.loads(json.dumps(again)) == figures
+
+
+def test_words_are_listed_by_how_far_they_move_the_verdict(monkeypatch):
+    monkeypatch.setattr(gates, "OFTEN", 2)
+    reviews = [np.array([1, 4, 5, 2]), np.array([1, 5, 4, 6])]
+    verdicts = [np.array([0.0, 1, -2, 9]), np.array([0.0, -1, 2, 4])]
+    found = gates.moving_words(reviews, verdicts, ["up", "down", "rare"])
+    assert found == {"down": [["down", -2.0], ["up", 2.0]], "up": [["up", 2.0], ["down", -2.0]]}
+
+
+def test_following_is_correlation_over_steps_and_at_the_end():
+    rng = np.random.default_rng(0)
+    labels, lengths = np.array([0, 1, 1, 0, 1]), (6, 9, 7, 8, 6)
+    seen = {"h": [rng.normal(size=(T, 5)) for T in lengths], "verdict": []}
+    seen["f"] = [np.full((T, 5), [0.5, 0.95, 0.95, 0.5, 1]) for T in lengths]
+    for label, h in zip(labels, seen["h"], strict=True):
+        seen["verdict"].append(2 * h[:, 3])
+        h[-1, 1] = 5 * label
+    found = gates.rounded(gates.follow(seen, labels))
+    assert found["h with verdict"][3] == 1
+    assert found["h with label"][1] == 1
+    assert found["open"] == [0, 1, 1, 0, 1]
+    assert found["half-life"][:2] == [1, 13.5134]
+    assert found["steps"] == 36
+
+
+def test_words_that_decide_a_linear_model_are_found_and_others_are_not():
+    """Where the right order is known, deleting by it turns verdicts; at random it does not."""
+    from unrolled import Sequential, layers
+
+    model = Sequential(
+        [
+            layers.Embedding(100, 1, mask_zero=True),
+            layers.GlobalAveragePooling1D(),
+            layers.Dense(1, activation="sigmoid"),
+        ]
+    )
+    model.build((None, None))
+    rng = np.random.default_rng(2)
+    words = np.zeros((100, 1))
+    words[50:60], words[60:70] = 30, -30  # ten words for, ten against
+    model.set_weights([words, np.ones((1, 1)), np.zeros(1)])
+    reviews = []
+    for _ in range(20):
+        decisive = rng.choice(np.arange(50, 60), 3) + 10 * rng.integers(2)
+        reviews.append(np.array([1, *rng.permutation([*rng.integers(3, 50, 60), *decisive])]))
+    found = gates.rounded(gates.faithfulness(model, reviews, rng))
+    for name in ("occlusion", "integrated gradients"):
+        sure = found["sure"][name]
+        assert sure[0] == pytest.approx(sigmoid(np.array(90 / 64)), abs=1e-3)
+        assert sure[3] == pytest.approx(0.5, abs=1e-3)  # four words deleted, three decided
+    assert found["sure"]["random"][3] > 0.7
+    assert found["gap"] < 1e-3
+
+
+def test_int8_measures_each_format_of_the_same_weights(results, few):
+    assert run("int8", model="rnn", data="sample", epochs=1) == 0
+    (result,) = record.read_results("int8")
+    formats = result["figures"]["formats"]
+    assert list(formats) == list(int8.FORMATS)
+    assert formats["float32"]["answers_changed"] == 0
+    sizes = [formats[name]["bytes"] for name in int8.FORMATS]
+    assert sizes[1] * 2 == sizes[0]
+    assert sizes[0] / 4 < sizes[2] < sizes[4] < sizes[3] < sizes[0] / 3
+    assert 0 < formats["int8 per column"]["mean_change"] < 0.02
+    assert formats["float16"]["mean_change"] < formats["int8 per array"]["mean_change"]
