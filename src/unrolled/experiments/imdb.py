@@ -2,9 +2,10 @@
 
 Embedding(10000, 100), two recurrent layers of 100 units with Dropout(0.5) between them,
 Dense(1, sigmoid); binary cross-entropy, Adam(0.001), 5 epochs of batches of 128, reviews of 500
-tokens padded before. Book: chapter 7.
+tokens padded before. The same lines build them from Keras or from `unrolled`. Book: chapter 7.
 """
 
+import importlib
 import json
 import os
 import shutil
@@ -14,8 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import unrolled
 from unrolled import datasets
 from unrolled.experiments.measures import test_figures
+from unrolled.experiments.record import write_json
 
 NAMED_BY = ("model",)
 DROPOUT = 2  # the layer's place in the model; Keras's file leaves its random state out
@@ -40,77 +43,46 @@ class Settings:
     epochs: int = field(default=5, metadata={"help": "passes over the training reviews"})
     batch_size: int = field(default=128, metadata={"help": "reviews in a training step"})
     learning_rate: float = field(default=0.001, metadata={"help": "Adam's learning rate"})
+    framework: str = field(
+        default="keras", metadata={"choices": ("keras", "unrolled"), "help": "whose layers"}
+    )
 
 
 def build_model(settings: Settings) -> Any:
-    """The article's Keras model, compiled."""
-    import keras
-
-    recurrent = {"lstm": keras.layers.LSTM, "rnn": keras.layers.SimpleRNN}[settings.model]
-    model = keras.Sequential(
+    """The article's model, compiled, from the layers of one library or the other."""
+    library: Any = importlib.import_module(settings.framework)
+    layers = library.layers
+    entrance = []  # unrolled takes the shape from the first batch
+    if settings.framework == "keras":
+        entrance = [library.Input((settings.maxlen,), dtype="int32")]
+    recurrent = {"lstm": layers.LSTM, "rnn": layers.SimpleRNN}[settings.model]
+    model = library.Sequential(
         [
-            keras.Input((settings.maxlen,), dtype="int32"),
-            keras.layers.Embedding(settings.num_words, settings.embedding),
+            *entrance,
+            layers.Embedding(settings.num_words, settings.embedding),
             recurrent(settings.units, return_sequences=True),
-            keras.layers.Dropout(settings.dropout),
+            layers.Dropout(settings.dropout),
             recurrent(settings.units),
-            keras.layers.Dense(1, activation="sigmoid"),
+            layers.Dense(1, activation="sigmoid"),
         ]
     )
     model.compile(
         loss="binary_crossentropy",
-        optimizer=keras.optimizers.Adam(learning_rate=settings.learning_rate),
+        optimizer=library.optimizers.Adam(learning_rate=settings.learning_rate),
         metrics=["accuracy"],
     )
     return model
 
 
 def run(settings: Settings, partial: Path) -> dict[str, Any]:
-    """Train, then read the test set once. Goes on from the last epoch found in `partial`.
-
-    Shuffling starts anew with each epoch, from the seed and the epoch's number, and dropout goes
-    on where it was: so a run that was interrupted and one that was not draw the same numbers.
-    """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported
-    import keras
-
+    """Train, then read the test set once. Goes on from what is found in `partial`."""
     load = datasets.load_imdb if settings.data == "imdb" else datasets.load_sample
     (x_train, y_train), (x_test, y_test) = load(num_words=settings.num_words)
     x_train = datasets.pad_sequences(x_train, maxlen=settings.maxlen)
     x_test = datasets.pad_sequences(x_test, maxlen=settings.maxlen)
 
-    keras.utils.set_random_seed(settings.seed)
-    model = build_model(settings)
-    curves: dict[str, list[float]] = {"loss": [], "accuracy": []}
-    seconds: dict[str, list[float]] = {"epochs": [], "epochs_cpu": []}
-    state = _newest_state(partial)
-    if state is not None:
-        saved = json.loads((state / "state.json").read_text(encoding="utf-8"))
-        curves, seconds = saved["curves"], saved["seconds"]
-        model = keras.saving.load_model(state / "model.keras")
-        model.layers[DROPOUT].seed_generator.state.assign(saved["dropout"])
-    bar = _progress_bar(len(x_train), settings, done=len(curves["loss"]))
-    for epoch in range(len(curves["loss"]), settings.epochs):
-        keras.utils.set_random_seed(1000 * (settings.seed + 1) + epoch)
-        wall, cpu = time.perf_counter(), time.process_time()
-        history = model.fit(
-            x_train,
-            y_train,
-            batch_size=settings.batch_size,
-            initial_epoch=epoch,
-            epochs=epoch + 1,
-            verbose=0,
-            callbacks=[bar],
-        )
-        seconds["epochs"].append(round(time.perf_counter() - wall, 2))
-        seconds["epochs_cpu"].append(round(time.process_time() - cpu, 2))
-        for name in curves:
-            curves[name].append(history.history[name][-1])
-        dropout = model.layers[DROPOUT].seed_generator.state.numpy().tolist()
-        kept = {"curves": curves, "seconds": seconds, "dropout": dropout}
-        _keep_state(partial, epoch, model, kept)
-    bar.bar.close()
-
+    train = {"keras": train_keras, "unrolled": train_unrolled}[settings.framework]
+    model, curves, seconds = train(settings, partial, x_train, y_train)
     wall = time.perf_counter()
     probability = model.predict(x_test, batch_size=settings.batch_size, verbose=0)[:, 0]
     prediction_seconds = round(time.perf_counter() - wall, 2)
@@ -127,6 +99,79 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
         "curves": curves,
         "figures": test_figures(y_test, probability),
     }
+
+
+def train_unrolled(settings: Settings, partial: Path, x: Any, y: Any) -> tuple[Any, Any, Any]:
+    """The trained model, its curves and the seconds of each epoch.
+
+    `fit` goes on from its own checkpoint, also within an epoch; the seconds of an epoch that was
+    interrupted are those of all its pieces.
+    """
+    unrolled.set_random_seed(settings.seed)
+    model = build_model(settings)
+    kept = partial / "seconds.json"
+    seconds = {"epochs": [0.0] * settings.epochs, "epochs_cpu": [0.0] * settings.epochs}
+    if kept.exists():
+        seconds = json.loads(kept.read_text(encoding="utf-8"))
+    for epoch in range(settings.epochs):  # those that are done take no time
+        wall, cpu = time.perf_counter(), time.process_time()
+        try:
+            fitted = model.fit(
+                x,
+                y,
+                batch_size=settings.batch_size,
+                epochs=epoch + 1,
+                checkpoint=partial / "checkpoint.npz",
+            )
+        finally:
+            took = {"epochs": time.perf_counter() - wall, "epochs_cpu": time.process_time() - cpu}
+            for name, more in took.items():
+                seconds[name][epoch] = round(seconds[name][epoch] + more, 2)
+            write_json(kept, seconds)
+    return model, fitted.history, seconds
+
+
+def train_keras(settings: Settings, partial: Path, x: Any, y: Any) -> tuple[Any, Any, Any]:
+    """The trained model, its curves and the seconds of each epoch.
+
+    Shuffling starts anew with each epoch, from the seed and the epoch's number, and dropout goes
+    on where it was: so a run that was interrupted and one that was not draw the same numbers.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported
+    import keras
+
+    keras.utils.set_random_seed(settings.seed)
+    model = build_model(settings)
+    curves: dict[str, list[float]] = {"loss": [], "accuracy": []}
+    seconds: dict[str, list[float]] = {"epochs": [], "epochs_cpu": []}
+    state = _newest_state(partial)
+    if state is not None:
+        saved = json.loads((state / "state.json").read_text(encoding="utf-8"))
+        curves, seconds = saved["curves"], saved["seconds"]
+        model = keras.saving.load_model(state / "model.keras")
+        model.layers[DROPOUT].seed_generator.state.assign(saved["dropout"])
+    bar = _progress_bar(len(x), settings, done=len(curves["loss"]))
+    for epoch in range(len(curves["loss"]), settings.epochs):
+        keras.utils.set_random_seed(1000 * (settings.seed + 1) + epoch)
+        wall, cpu = time.perf_counter(), time.process_time()
+        history = model.fit(
+            x,
+            y,
+            batch_size=settings.batch_size,
+            initial_epoch=epoch,
+            epochs=epoch + 1,
+            verbose=0,
+            callbacks=[bar],
+        )
+        seconds["epochs"].append(round(time.perf_counter() - wall, 2))
+        seconds["epochs_cpu"].append(round(time.process_time() - cpu, 2))
+        for name in curves:
+            curves[name].append(history.history[name][-1])
+        dropout = model.layers[DROPOUT].seed_generator.state.numpy().tolist()
+        kept = {"curves": curves, "seconds": seconds, "dropout": dropout}
+        _keep_state(partial, epoch, model, kept)
+    bar.bar.close()
+    return model, curves, seconds
 
 
 def _newest_state(partial: Path) -> Path | None:

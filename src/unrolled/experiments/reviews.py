@@ -23,7 +23,7 @@ from unrolled.activations import Array
 from unrolled.experiments.record import write_json
 
 PENALTY = 1.0  # the inverse penalty C of the linear model
-Ids = list[Array]  # a review is (T,), of its own length
+Ids = list[Any]  # a review is an array (T,), of its own length
 Part = tuple[Ids, Array]  # reviews and their labels (N,)
 
 
@@ -108,7 +108,7 @@ def accuracy(probability: Array, y: Array) -> float:
 
 def bag(x: Iterable[Array], num_words: int) -> Any:
     """How often each id comes in each review: (N, num_words), sparse."""
-    from scipy.sparse import csr_matrix
+    from scipy.sparse import csr_matrix  # type: ignore[import-untyped]
 
     rows = list(x)
     starts = np.cumsum([0, *map(len, rows)])
