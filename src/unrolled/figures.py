@@ -248,3 +248,53 @@ def confusions(tables: Mapping[str, Sequence[Sequence[int]]]) -> None:
             draw_confusion(ax, counts, name)
         axes[0, 0].set_ylabel("the review is")
         plt.show()
+
+
+def words(texts: Mapping[str, Sequence[tuple[str, float]]], limit: float = 1.0) -> None:
+    """Show texts whose words are coloured by a number each: blue for positive, orange negative.
+
+    texts: title -> pairs of a word and its number. limit: the size of a number in full colour.
+    """
+    lines_of: list[list[tuple[int, str, float | None]]] = []  # column, word, number
+    for title, pairs in texts.items():
+        lines_of += [[(0, title, None)], []]
+        for word, value in pairs:
+            before = lines_of[-1][-1:]
+            start = before[0][0] + len(before[0][1]) + 1 if before else 0
+            if start + len(word) > 62:
+                lines_of.append([])
+                start = 0
+            lines_of[-1].append((start, word, value))
+    with plt.rc_context({**STYLE, "font.family": "monospace", "font.size": 10}):
+        _, ax = figure(height=0.3 + 0.27 * len(lines_of))
+        for line, placed in enumerate(lines_of):
+            for start, word, number in placed:
+                value = number or 0.0
+                back = "none" if number is None else DIVERGING(0.5 + 0.5 * value / limit)
+                ax.text(
+                    start,
+                    line,
+                    word,
+                    va="center",
+                    weight="bold" if number is None else "normal",
+                    color="white" if abs(value) > 0.75 * limit else COLORS["black"],
+                    bbox={"facecolor": back, "edgecolor": "none", "pad": 1.5},
+                )
+        ax.set(xlim=(-1, 66), ylim=(len(lines_of) - 0.4, -0.7))
+        ax.axis("off")
+        plt.show()
+
+
+def table(values: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> None:
+    """Show shares (R, C) as a table in percent, coloured by how far they are from a half."""
+    with plt.rc_context(STYLE):
+        _, ax = figure(height=0.9 + 0.36 * len(rows))
+        ax.imshow(values, cmap=DIVERGING, vmin=-0.1, vmax=1.1, aspect="auto")
+        for (row, column), value in np.ndenumerate(values):
+            ax.text(column, row, f"{100 * value:.0f}", ha="center", va="center")
+        ax.grid(visible=False)
+        ax.set_xticks(range(len(columns)), columns)
+        ax.set_yticks(range(len(rows)), rows)
+        ax.xaxis.tick_top()
+        ax.tick_params(length=0)
+        plt.show()
