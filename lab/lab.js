@@ -54,6 +54,11 @@
   const verdict = (p) => `${p > 0.5 ? "positive" : "negative"}, ${number(p)}`;
   const percent = (share) => `${(share * 100).toFixed(1)} %`;
 
+  /** For tests: whether what is shown is all there is to come. */
+  function mark(at) {
+    document.documentElement.dataset.lab = at;
+  }
+
   function later(task, milliseconds) {
     let waiting;
     return (...given) => {
@@ -688,6 +693,7 @@
     compute();
     if (at === "end" && reading) state.step = reading.words.length;
     draw();
+    mark(Object.keys(models).length === Lab.data.models.length ? "ready" : "reading");
     scoreSoon();
     if (!reading) return say("No verdict: the text holds no word.");
     const count = reading.unknown.filter(Boolean).length;
@@ -832,6 +838,7 @@
     const readSoon = later(() => update(), 120);
     $("text").addEventListener("input", () => {
       stop();
+      mark("reading");
       state.text = $("text").value;
       $("example").value = "";
       readSoon();
@@ -882,14 +889,14 @@
     $("mend").addEventListener("click", () => {
       state.hold = { f: null, i: null, o: null };
       state.shift = 0;
-      fillIn();
+      showState();
       update("here");
     });
     $("link").addEventListener("click", () => take("link"));
     $("python").addEventListener("click", () => take("python"));
     addEventListener("hashchange", () => {
       if (!follow()) return;
-      fillIn();
+      showState();
       update("here");
     });
     let width = 0;
@@ -921,7 +928,7 @@
   }
 
   /** The inputs show the state, where it was not they that changed it. */
-  function fillIn() {
+  function showState() {
     $("text").value = state.text;
     const known = Lab.data.challenge.findIndex(([text]) => text === state.text);
     $("example").value = known < 0 ? "" : known;
@@ -960,14 +967,13 @@
     makeMaps();
     fillLists();
     if (!follow()) Object.assign(state, { text: EXAMPLE, step: Infinity });
-    fillIn();
+    showState();
     listen();
     update("here");
     for (const kind of ["gru", "rnn"]) {
       models[kind] = await Lab.load(kind);
       update("here");
     }
-    document.documentElement.dataset.lab = "ready";
   }
 
   start().catch((error) => {

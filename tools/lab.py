@@ -78,14 +78,13 @@ def export(models: Path, out: Path) -> dict[str, int]:
     return {name: (out / name).stat().st_size for name in files}
 
 
-def main(models: Path = ROOT / "models", out: Path = OUT) -> None:
-    """Write the folder anew and print its size."""
+def main(models: Path = saving.STORED, out: Path = OUT) -> None:
+    """Write the folder anew; SystemExit if it is too large to be loaded with ease."""
     shutil.rmtree(out, ignore_errors=True)
     shutil.copytree(ROOT / "lab", out)
     size = sum(export(models, out).values())
     if size > LIMIT:
         raise SystemExit(f"{out}: models and words take {size:,} bytes, more than {LIMIT:,}")
-    print(f"{out}: models and words take {size:,} bytes")
 
 
 if __name__ == "__main__":

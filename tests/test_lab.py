@@ -1,0 +1,395 @@
+"""The lab computes what `unrolled` computes, and takes whatever is typed: in a real browser."""
+
+import base64
+import json
+
+import numpy as np
+import pytest
+
+import lab
+from browser import PHONE, visit
+from unrolled import datasets, load_model, saving
+
+REVIEWS = [review.text for review in datasets.load_challenge()]
+NASTY = [
+    "It's GREAT!<br />Truly.",
+    "<img src=x onerror=alert(1)> & \"quotes\" 'single' &lt;",
+    "ÄRGER İSTANBUL ǅ ß naïve Tête",  # only ASCII is lowered
+    "one\ttwo\nthree\r\nfour\x0bfive\x0csix\x85seven\xa0eight\u2028nine\u3000ten",
+    "😀 a😀b 👩\u200d👩\u200d👧 𝒳𝒴 e\u0301",
+    "\ud800 half \udc00x a\ud83d",
+    "מצוין سيء ـ مرحبا 漢字 かな",
+    "don't 'quoted' rock'n'roll ''",
+    "a_b-c/d\\e|f~g`h^i{j}k[l]m@n#o$p%q&r*s(t)u+v=w;x:y",
+    "10 7.5 1,000 2e3",
+    "\x00\x01 null \x7f",
+    "constructor __proto__ toString hasOwnProperty",
+]
+BROKEN = [{"f": 1}, {"f": 0}, {"i": 1}, {"o": 1}, {"shift": -2.5}, {"f": 0, "i": 1, "o": 1}]
+
+# What the page answers for each text: its ids and every gate of every step, as float32.
+READ = """async ([kind, texts, broken]) => {
+  const model = await Lab.load(kind);
+  const ranks = new Map(Lab.data.vocabulary.map((word, k) => [word, k + 1]));
+  const letters = (values) => {
+    const bytes = new Uint8Array(Float32Array.from(values).buffer);
+    return btoa(Array.from(bytes, (b) => String.fromCharCode(b)).join(""));
+  };
+  return texts.map((text) => {
+    const words = Lab.tokenize(text).map(({ word }) => word);
+    const ids = Lab.encode(words, ranks, model.num_words);
+    const { T, H, ...traced } = Lab.read(model, ids, broken);
+    return [ids, Object.entries(traced).map(([name, values]) => [name, letters(values)])];
+  });
+}"""
+
+
+READY = "document.documentElement.dataset.lab === 'ready'"
+
+
+@pytest.fixture(scope="module")
+def bench(browser, tmp_path_factory):
+    """A page, opened from a folder, that holds nothing but the lab's cells and data."""
+    folder = tmp_path_factory.mktemp("lab")
+    lab.main(saving.STORED, folder / "lab")
+    scripts = "".join(f'<script src="lab/{name}.js"></script>' for name in ("cells", "models"))
+    (folder / "page.html").write_text(
+        f"<!doctype html><meta charset=utf-8><title>bench</title>{scripts}"
+    )
+    with visit(browser, f"file://{folder}/page.html") as seen:
+        yield seen.page
+        assert seen.complaints() == []
+
+
+@pytest.fixture
+def page(browser, site):
+    """The lab in the built book, opened from its folder, ready."""
+    with opened(browser, site) as page:
+        yield page
+
+
+class opened:
+    """The lab's page with this hash, once all models have arrived; no complaint when it closes."""
+
+    def __init__(self, browser, site, link="", **context):
+        self.visit = visit(browser, f"file://{site}/lab.html{link}", **context)
+
+    def __enter__(self):
+        self.seen = self.visit.__enter__()
+        self.seen.page.wait_for_function(READY)
+        return self.seen.page
+
+    def __exit__(self, *failure):
+        thrown = [line for line in self.seen.messages if line.startswith("uncaught")]
+        faults = self.seen.outside + self.seen.missing + thrown
+        self.visit.__exit__(*failure)
+        if failure == (None, None, None):
+            assert faults == []
+
+
+def write(page, text):
+    """Type a text and wait until it has been read."""
+    page.fill("#lab-text", text)
+    page.wait_for_function(READY)
+
+
+def verdict(page):
+    return page.inner_text("#lab-verdict")
+
+
+def unpacked(letters):
+    return np.frombuffer(base64.b64decode(letters), "<f4")
+
+
+def words_of(name):
+    header, _ = saving.read(saving.find(name))
+    return {word: rank for rank, word in enumerate(header["vocabulary"], 1)}
+
+
+def hold(layer, broken):
+    """Hold gates of an LSTM by its bias: σ(±1000 + …) is 1 or 0 exactly."""
+    H, bias = layer.units, layer.weights[2]
+    bias[H : 2 * H] += broken.get("shift", 0)
+    for block, gate in enumerate("ifgo"):
+        if gate in broken:
+            bias[block * H : (block + 1) * H] += 1000 if broken[gate] else -1000
+
+
+def right_answers(model):
+    """How many challenge reviews the model gets right."""
+    word_index = words_of("lstm")
+    ids = [datasets.encode(text, word_index, num_words=10_000) for text in REVIEWS]
+    labels = [review.label for review in datasets.load_challenge()]
+    return int(np.sum((model.predict(ids)[:, 0] > 0.5) == labels))
+
+
+def parity(bench, kind, broken):
+    """The largest error of any gate, state or answer at any step of any challenge review."""
+    model, word_index = load_model(kind), words_of(kind)
+    embedding, layer, dense = model.layers
+    if broken:  # where nothing is forgotten, float32 itself is no longer exact to 1e-5
+        model.build(model.input_shape, "float64")
+        hold(layer, broken)
+    worst = 0.0
+    for text, (ids, traced) in zip(
+        REVIEWS, bench.evaluate(READ, [kind, REVIEWS, broken]), strict=True
+    ):
+        assert ids == datasets.encode(text, word_index, num_words=embedding.input_dim)
+        expected = layer.trace(embedding.forward(np.array([ids])))
+        expected = {name: steps[0] for name, steps in expected.items()}
+        expected["p"] = dense.forward(expected["h"])[:, 0]
+        page = {name: unpacked(letters) for name, letters in traced}
+        assert set(expected) == set(page) - {"logit"}
+        for name, steps in expected.items():
+            worst = max(worst, np.abs(page[name] - steps.ravel()).max())
+    return worst
+
+
+@pytest.mark.parametrize("kind", lab.MODELS)
+def test_every_gate_of_every_step_of_the_challenge_set_is_that_of_unrolled(bench, kind):
+    error = parity(bench, kind, {})
+    print(f"lab parity, {kind}: {error:.1e}")
+    assert error < 1e-5
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=json.dumps)
+def test_broken_gates_are_those_of_unrolled(bench, broken):
+    error = parity(bench, "lstm", broken)
+    print(f"lab parity, lstm with {broken}: {error:.1e}")
+    assert error < 1e-5
+
+
+def test_the_parts_of_a_sum_are_the_sum(bench):
+    embedding, layer, _ = load_model("lstm").layers
+    ids = datasets.encode(REVIEWS[0], words_of("lstm"), num_words=embedding.input_dim)
+    unit, t = 5, 4
+    parts = bench.evaluate(
+        """async ([ids, t, unit]) => {
+          const model = await Lab.load("lstm");
+          return Lab.lstmSums(model, ids, Lab.read(model, ids), t, unit);
+        }""",
+        [ids, t, unit],
+    )
+    steps = layer.trace(embedding.forward(np.array([ids])))
+    for gate in "ifo":
+        total = sum(parts[gate].values())
+        assert abs(1 / (1 + np.exp(-total)) - steps[gate][0, t, unit]) < 1e-5
+    assert abs(np.tanh(sum(parts["g"].values())) - steps["g"][0, t, unit]) < 1e-5
+    assert parts["f"]["bias"] == pytest.approx(layer.weights[2][layer.units + unit])
+
+
+def test_words_and_ids_are_those_of_unrolled(bench):
+    rng = np.random.default_rng(0)
+    letters = [*"aZéİ😀 '\"<&>.-\t\n\r\x85\xa0\ud800", "great", "film"]
+    made = ["".join(rng.choice(letters, size=12)) for _ in range(300)]
+    texts = [*NASTY, *made, *REVIEWS, "word " * 3000]
+    answers = bench.evaluate(
+        """(texts) => {
+          const ranks = new Map(Lab.data.vocabulary.map((word, k) => [word, k + 1]));
+          return JSON.stringify(JSON.parse(texts).map((text) => {
+            const found = Lab.tokenize(text);
+            const words = found.map(({ word }) => word);
+            const there = found.every(({ word, start, end }) => end - start === word.length);
+            return [words, Lab.encode(words, ranks, 10000), there];
+          }));
+        }""",
+        json.dumps(texts),
+    )
+    word_index = words_of("lstm")
+    for text, (words, ids, there) in zip(texts, json.loads(answers), strict=True):
+        assert words == datasets.tokenize(text), repr(text)
+        assert there, repr(text)
+        if words:
+            assert ids == datasets.encode(text, word_index, num_words=10_000)
+
+
+def test_models_and_words_are_small_in_small_files(tmp_path):
+    lab.main(saving.STORED, tmp_path / "one")
+    lab.main(saving.STORED, tmp_path / "two")
+    sizes = {file.name: file.stat().st_size for file in (tmp_path / "one").glob("*.js")}
+    data = {name: size for name, size in sizes.items() if name == "models.js" or "-" in name}
+    print(f"lab: models and words {sum(data.values()):,} bytes")
+    assert sum(data.values()) <= 1_500_000
+    assert max(sizes.values()) <= 200_000
+    for file in (tmp_path / "one").glob("*.js"):
+        assert file.read_bytes() == (tmp_path / "two" / file.name).read_bytes()
+
+
+def test_the_page_says_how_many_words_it_knows(page):
+    known = sum(rank + 3 < 10_000 for rank in words_of("lstm").values())
+    assert f"It knows {known:,} words" in page.inner_text("article")
+    header, _ = saving.read(saving.find("lstm"))
+    assert page.inner_text("#lab-accuracy") == f"{header['test_accuracy'] * 100:.1f} %"
+
+
+def test_whatever_is_typed_is_read_and_never_taken_as_markup(page):
+    elements = "document.querySelectorAll('body *:not([id^=lab] *)').length"
+    before = page.evaluate(elements)
+    for text in ("", "   \n", "... !!! ---", *NASTY):
+        write(page, text.encode("utf-8", "replace").decode())
+        words = datasets.tokenize(page.input_value("#lab-text").replace("\xa0", " "))
+        shown = page.locator("#lab-tokens [role=option]").all_inner_texts()
+        assert len(shown) == (len(words) + 1 if words else 0), text
+        assert verdict(page).startswith(("Positive, ", "Negative, ") if words else "No verdict")
+        assert page.evaluate(elements) == before
+        assert page.locator("#lab-read :is(img, script, b, i, br, iframe)").count() == 0
+    assert "onerror" in str(page.evaluate("Lab.tokenize('<img onerror=x>')"))
+
+
+def test_a_very_long_text_is_cut_with_a_word_about_it(page):
+    text = ("a good film and a bad one, " * 4000)[:100_000]
+    write(page, text)
+    assert "the first 1,000 are read" in page.inner_text("#lab-notes")
+    assert page.locator("#lab-tokens [role=option]").count() == 1001
+    assert f"{len(datasets.tokenize(text)):,} words" in page.inner_text("#lab-notes")
+    page.click("#lab-back")
+    assert "to 0." in page.inner_text("#lab-at")
+
+
+def test_what_it_cannot_know_is_said(page):
+    write(page, "zyxw")
+    assert "none of these words" in page.inner_text("#lab-notes")
+    label = page.locator("#lab-tokens [role=option]").nth(1).get_attribute("aria-label")
+    assert "unknown word" in label
+    write(page, "ein wunderbarer Film über die Liebe, פשוט נפלא")
+    assert "English only" in page.inner_text("#lab-notes")
+    assert (
+        page.evaluate("getComputedStyle(document.getElementById('lab-tokens')).direction") == "ltr"
+    )
+    write(page, "סרט נפלא")
+    assert (
+        page.evaluate("getComputedStyle(document.getElementById('lab-tokens')).direction") == "rtl"
+    )
+    write(page, "9 out of 10, the best film of the year")
+    assert "numbers as words" in page.inner_text("#lab-notes")
+    write(page, "I didn’t like it — at all…")
+    assert "read as plain ones" in page.inner_text("#lab-notes")
+    assert page.locator("#lab-tokens .lab-unknown").count() == 0
+
+
+def test_a_link_carries_text_and_settings(page, browser, site):
+    write(page, 'A "dull" film & <b>loud</b> 100% — but I + my cat liked it 😀')
+    page.check("input[name=lab-hold-f][value='1']")
+    page.check("input[name=lab-hold-o][value='1']")
+    page.fill("#lab-filler", "40")
+    page.fill("#lab-shift", "-1.5")
+    page.check("#lab-alone")
+    page.select_option("#lab-unit", "12")
+    page.click("#lab-back")
+    page.click("#lab-link")
+    link = page.input_value("#lab-out")
+    shown = [verdict(page), page.inner_text("#lab-at"), page.inner_text("#lab-c")]
+    with opened(browser, site, "#" + link.split("#")[1]) as other:
+        assert [verdict(other), other.inner_text("#lab-at"), other.inner_text("#lab-c")] == shown
+        assert other.is_checked("input[name=lab-hold-f][value='1']")
+        assert other.is_checked("input[name=lab-hold-o][value='1']")
+        assert other.is_checked("input[name=lab-hold-i][value='']")
+        assert other.input_value("#lab-filler") == "40"
+        assert other.input_value("#lab-shift") == "-1.5"
+        assert other.input_value("#lab-unit") == "12"
+        assert other.is_checked("#lab-alone")
+        assert "cat" in other.input_value("#lab-text")
+
+
+@pytest.mark.parametrize(
+    "link", ["#t=", "#t=%zz&f=7&n=1e9&b=x&u=-4&s=99999", "#break-it", "#t=a&u=9e9"]
+)
+def test_a_mangled_link_does_no_harm(browser, site, link):
+    with opened(browser, site, link) as page:
+        assert page.input_value("#lab-unit") != ""
+
+
+@pytest.mark.parametrize("broken", [{}, {"f": 0, "i": 1}, {"o": 1, "shift": 2}], ids=json.dumps)
+def test_the_python_lines_compute_the_same(page, capsys, broken):
+    write(page, 'He said "no \\ never"; I said it\'s great, 😀 truly.')
+    for gate in "fio":
+        if gate in broken:
+            page.check(f"input[name=lab-hold-{gate}][value='{broken[gate]}']")
+    page.fill("#lab-shift", str(broken.get("shift", 0)))
+    page.fill("#lab-filler", "20")
+    page.press("#lab-step", "End")
+    page.click("#lab-python")
+    lines = page.input_value("#lab-out")
+    found = {}
+    exec(lines, found)
+    printed = capsys.readouterr().out.splitlines()
+    labels = page.locator("#lab-tokens [role=option]").evaluate_all(
+        "all => all.map((option) => option.getAttribute('aria-label'))"
+    )
+    assert len(printed) == len(labels) == len(found["p"])
+    for line, label in zip(printed, labels, strict=True):
+        assert abs(float(line.split()[0]) - float(label.split()[-1])) < 0.011
+    assert float(page.inner_text("#lab-p").split()[-1]) == pytest.approx(found["p"][-1], abs=6e-4)
+    H, unit = 64, int(page.input_value("#lab-unit"))
+    cell = page.inner_text("#lab-c").split()[-1].replace("−", "-")
+    assert float(cell) == pytest.approx(found["steps"]["c"][0, -1, unit], abs=6e-4)
+    assert found["lstm"].units == H
+
+
+def test_the_keyboard_reaches_every_step_unit_and_switch(page):
+    write(page, "a film that begins badly and ends very well")
+    page.focus("#lab-tokens [aria-selected=true]")
+    page.keyboard.press("Home")
+    assert page.inner_text("#lab-at").startswith("start of the review")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    assert page.inner_text("#lab-at").startswith("film")
+    assert page.evaluate("document.activeElement.textContent").startswith("film")
+
+    page.focus("#lab-map-c")
+    unit = page.input_value("#lab-unit")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    assert page.input_value("#lab-unit") != unit
+    assert "cell state c =" in page.inner_text("#lab-value")
+    assert "“that”" in page.inner_text("#lab-value")
+    page.wait_for_timeout(700)
+    assert page.inner_text("#lab-say") == page.inner_text("#lab-value")
+
+    before = verdict(page)
+    page.focus("input[name=lab-hold-f][value='']")
+    page.keyboard.press("ArrowDown")
+    assert page.is_checked("input[name=lab-hold-f][value='1']")
+    assert "broken" in page.inner_text("#lab-broken")
+    page.focus("#lab-mend")
+    page.keyboard.press("Enter")
+    assert verdict(page) == before
+
+
+def test_play_reads_to_the_end_and_pauses(page):
+    write(page, "good, bad, good, bad")
+    page.click("#lab-play")
+    assert page.inner_text("#lab-play").strip() == "Pause"
+    page.wait_for_function("document.getElementById('lab-step').value === '2'")
+    page.click("#lab-play")
+    step = page.input_value("#lab-step")
+    page.wait_for_timeout(700)
+    assert page.input_value("#lab-step") == step
+    page.click("#lab-play")
+    page.wait_for_function("document.getElementById('lab-play').innerText.trim() === 'Play'")
+    assert page.input_value("#lab-step") == "4"
+
+
+def test_the_switches_act_on_the_gates_and_on_the_verdict(page):
+    write(page, REVIEWS[0])
+    for gate, value in (("f", "0"), ("i", "1"), ("o", "1")):
+        page.check(f"input[name=lab-hold-{gate}][value='{value}']")
+        assert page.inner_text(f"#lab-{gate}") == f"held at {value}"
+    page.wait_for_function(
+        "/as learned .*broken/.test(document.getElementById('lab-score').textContent)"
+    )
+    learned = load_model("lstm")
+    assert f"as learned {right_answers(learned)}," in page.inner_text("#lab-score")
+    hold(learned.layers[1], {"f": 0, "i": 1, "o": 1})
+    assert f"broken {right_answers(learned)}." in page.inner_text("#lab-score")
+
+
+def test_a_tap_on_a_heat_map_chooses_step_and_unit(browser, site):
+    with opened(browser, site, "#t=a+wonderful+film", size=PHONE, has_touch=True) as page:
+        box = page.locator("#lab-map-f").bounding_box()
+        page.locator("#lab-map-f").tap(position={"x": box["width"] - 12, "y": box["height"] - 1})
+        assert page.inner_text("#lab-at").startswith("film")
+        assert page.locator("#lab-unit option").last.get_attribute("value") == page.input_value(
+            "#lab-unit"
+        )
+        assert page.evaluate("document.documentElement.scrollWidth") == PHONE[0]
