@@ -43,15 +43,15 @@ class Settings:
     data: str = field(
         default="imdb", metadata={"choices": ("imdb", "sample"), "help": "real or made reviews"}
     )
-    num_train: int = field(default=4000, metadata={"help": "training reviews"})
-    num_test: int = field(default=5000, metadata={"help": "test reviews"})
+    num_train: int = field(default=3000, metadata={"help": "training reviews"})
+    num_test: int = field(default=3000, metadata={"help": "test reviews"})
     num_words: int = field(default=10_000, metadata={"help": "words known to the models"})
     tokens: int = field(default=500, metadata={"help": "last tokens kept where padding counts"})
     short_tokens: int = field(default=200, metadata={"help": "last tokens kept elsewhere"})
     units: int = field(default=32, metadata={"help": "units and embedding of the LSTM"})
     epochs: int = field(default=3, metadata={"help": "at most; the best one by validation counts"})
     batch_size: int = field(default=64, metadata={"help": "reviews in a training step"})
-    learning_rate: float = field(default=0.003, metadata={"help": "Adam's learning rate"})
+    learning_rate: float = field(default=0.005, metadata={"help": "Adam's learning rate"})
 
 
 def build(layers: list[Layer], settings: Settings, mask: bool = True) -> Sequential:
@@ -167,7 +167,7 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
         settings.num_words,
         settings.tokens,
         settings.num_train,
-        3000,
+        1500,
         settings.num_test,
     )
     wall, figures = time.perf_counter(), dict[str, Any]()

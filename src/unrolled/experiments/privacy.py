@@ -25,7 +25,7 @@ from unrolled.model import Sequential
 from unrolled.optimizers import Adam
 
 NAMED_BY = ()
-NOISES = (0.0, 0.5, 0.7, 1.0, 2.0, 4.0)  # σ over the clipping length
+NOISES = (0.0, 0.5, 1.0, 2.0, 4.0)  # σ over the clipping length
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class Settings:
     members: int = field(default=4000, metadata={"help": "training reviews, and as many others"})
     num_test: int = field(default=5000, metadata={"help": "test reviews"})
     num_words: int = field(default=5000, metadata={"help": "words known to the attacked LSTM"})
-    tokens: int = field(default=150, metadata={"help": "tokens kept of a review, the last ones"})
+    tokens: int = field(default=100, metadata={"help": "tokens kept of a review, the last ones"})
     units: int = field(default=32, metadata={"help": "units and embedding of the attacked LSTM"})
-    epochs: int = field(default=12, metadata={"help": "passes until it is overfitted"})
+    epochs: int = field(default=10, metadata={"help": "passes until it is overfitted"})
     private_words: int = field(default=1000, metadata={"help": "words of the private models"})
     private_units: int = field(default=8, metadata={"help": "units, embedding of the private LSTM"})
     private_epochs: int = field(default=12, metadata={"help": "passes of private training"})
@@ -280,7 +280,7 @@ def draw(settings: Settings, num_words: int) -> dict[str, tuple[Any, Array]]:
     pool, val = datasets.split_by_movie(movies, seed=settings.seed)
     pool = np.random.default_rng(settings.seed).permutation(pool)
     n = min(settings.members, len(pool) // 2)
-    members, others, val = pool[:n], pool[n : 2 * n], val[:3000]
+    members, others, val = pool[:n], pool[n : 2 * n], val[:2000]
     test = np.random.default_rng(0).permutation(len(y_test))[: settings.num_test]
     chosen = {"members": (x, y, members), "others": (x, y, others)}
     chosen |= {"val": (x, y, val), "test": (x_test, y_test, test)}

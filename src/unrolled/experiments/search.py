@@ -33,8 +33,8 @@ class Settings:
         default="imdb", metadata={"choices": ("imdb", "sample"), "help": "real or made reviews"}
     )
     candidates: int = field(default=16, metadata={"help": "settings drawn, a power of 2"})
-    num_train: int = field(default=8000, metadata={"help": "reviews that the last one trains on"})
-    num_val: int = field(default=2000, metadata={"help": "reviews in each half of those held out"})
+    num_train: int = field(default=4000, metadata={"help": "reviews that the last one trains on"})
+    num_val: int = field(default=1500, metadata={"help": "reviews in each half of those held out"})
     num_test: int = field(default=10_000, metadata={"help": "test reviews"})
     num_words: int = field(default=10_000, metadata={"help": "words known to the models"})
 
