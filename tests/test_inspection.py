@@ -60,6 +60,25 @@ def test_the_running_verdict_is_that_of_the_words_so_far(kind, names):
     np.testing.assert_allclose(seen["p"], ends, atol=1e-12)
 
 
+def test_state_gradients_are_differences_of_readings_that_go_on_from_a_changed_state(lstm):
+    seen, found = inspection.read(lstm, IDS), inspection.state_gradients(lstm, IDS)
+    embeddings, *weights, kernel, bias = lstm.get_weights()
+
+    def end(t, h, c):
+        for word in IDS[t + 1 :]:
+            h, c, _ = cells.lstm_step(embeddings[word][None], h, c, *weights)
+        return (h @ kernel + bias)[0, 0]
+
+    for t in range(len(IDS)):
+        h, c, o = (seen[name][t][None] for name in "hco")
+        for unit in range(H):
+            step = 1e-6 * np.eye(H)[unit]
+            dh = (end(t, h + step, c) - end(t, h - step, c)) / 2e-6
+            assert found["h"][t, unit] == pytest.approx(dh, abs=1e-8)
+            up, down = (end(t, o * np.tanh(c + s), c + s) for s in (step, -step))
+            assert found["c"][t, unit] == pytest.approx((up - down) / 2e-6, abs=1e-8)
+
+
 def test_occlusion_is_the_difference_that_a_hidden_word_makes(model):
     found = inspection.occlusion(model, IDS)
     for t in range(len(IDS)):

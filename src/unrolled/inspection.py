@@ -28,6 +28,14 @@ def _layers(model: Sequential) -> tuple[Embedding, list[Layer], Dense]:
     return first, found[1:-1], last  # type: ignore[return-value]
 
 
+def _recurrent(model: Sequential) -> tuple[Embedding, Recurrent, Dense]:
+    embedding, between, dense = _layers(model)
+    if len(between) != 1 or not isinstance(between[0], Recurrent) or between[0].go_backwards:
+        kinds = [type(layer).__name__ for layer in between]
+        raise ValueError(f"model: expected one recurrent layer in the middle, came {kinds}.")
+    return embedding, between[0], dense
+
+
 def _checked(ids: Any) -> Array:
     ids = np.asarray(ids)
     if ids.ndim != 1 or not ids.size or ids.dtype.kind not in "iu":
@@ -42,13 +50,25 @@ def read(model: Sequential, ids: Any) -> dict[str, Array]:
     gates and states of chapter 5 (i, f, o, g, c, h; z, r, g, h; h), and "p" (T,): the probability
     the model would give if the review ended there.
     """
-    embedding, between, dense = _layers(model)
-    if len(between) != 1 or not isinstance(between[0], Recurrent) or between[0].go_backwards:
-        kinds = [type(layer).__name__ for layer in between]
-        raise ValueError(f"model: expected one recurrent layer in the middle, came {kinds}.")
-    traced = between[0].trace(embedding.forward(_checked(ids)[None]))  # name -> (1, T, H)
+    embedding, recurrent, dense = _recurrent(model)
+    traced = recurrent.trace(embedding.forward(_checked(ids)[None]))  # name -> (1, T, H)
     p = dense.forward(traced["h"])[0, :, 0]
     return {**{name: steps[0] for name, steps in traced.items()}, "p": p}
+
+
+def state_gradients(model: Sequential, ids: Any) -> dict[str, Array]:
+    """How much each step's state still counts at the end: ∂logit/∂h_t, and ∂logit/∂c_t, (T, H).
+
+    By all paths, also the one through c_t's own h_t (chapter 4). The model is that of `read`.
+    """
+    embedding, recurrent, dense = _recurrent(model)
+    dense.activation = None
+    try:
+        logit = dense.forward(recurrent.forward(embedding.forward(_checked(ids)[None])))
+        recurrent.backward(dense.backward(np.ones_like(logit)), step_gradients=True)
+    finally:
+        dense.activation = "sigmoid"
+    return {name: steps[0] for name, steps in recurrent.step_gradients.items()}
 
 
 def correlations(states: Array, target: Array) -> Array:

@@ -22,6 +22,7 @@ from unrolled.inspection import UNKNOWN
 NAMED_BY = ("model",)
 COUNTS = (0, 1, 2, 4, 8, 16, 32)  # words deleted
 KEEPING = {"lstm": "f", "gru": "z"}  # the gate that scales what is kept
+LAGS = (0, 1, 2, 4, 8, 16, 32, 64)  # steps before the end
 OFTEN = 40  # times a word has to come to be listed
 LISTED = 20  # words listed of each kind
 
@@ -76,6 +77,27 @@ def follow(seen: dict[str, list[Array]], labels: Array) -> dict[str, Any]:
             figures["half-life"] = np.minimum(inspection.half_lives(steps[name]), 9999)
             figures["open"] = (steps[name] > 0.9).mean(axis=0)
     return figures
+
+
+def memory(model: Sequential, reviews: list[Array]) -> dict[str, Any]:
+    """How much a state still counts for the verdict some steps later, against 0 steps later.
+
+    `by all paths`: the median over reviews of ‖∂logit/∂c_t‖ (of h for the GRU and the RNN) at each
+    of LAGS before the end. `by the gate`: the median of the mean over units of the product of the
+    gate that keeps, over the same steps: the path that leads through the state alone.
+    """
+    kept: list[list[float]] = []
+    gated: list[list[float]] = []
+    for ids in tqdm(reviews, "gradients", file=sys.stderr):
+        gradients = inspection.state_gradients(model, ids)
+        size = np.linalg.norm(gradients.get("c", gradients["h"]), axis=1)
+        kept.append([size[-1 - lag] / size[-1] for lag in LAGS])
+        steps = inspection.read(model, ids)
+        for name in {"f", "z"} & steps.keys():
+            products = np.cumprod(steps[name][::-1].astype(np.float64), axis=0).mean(axis=1)
+            gated.append([products[lag - 1] if lag else 1.0 for lag in LAGS])
+    found: dict[str, Any] = {"lags": list(LAGS), "by all paths": np.median(kept, axis=0)}
+    return found | ({"by the gate": np.median(gated, axis=0)} if gated else {})
 
 
 def moving_words(
@@ -157,7 +179,7 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
     written = [np.array(datasets.encode(r.text, word_index, num_words)) for r in texts]
     challenge = follow(read_all(model, written), np.array([r.label for r in texts]))
     explained = [np.array(x[n][last]) for n in drawn[: 2 * settings.explained]]
-    explained = [ids for ids in explained if len(ids) > 2 * COUNTS[-1]][: settings.explained]
+    explained = [ids for ids in explained if len(ids) > 2 * COUNTS[-1] + 1][: settings.explained]
     deleted = faithfulness(model, explained, rng)
     return {
         "data": {"name": "imdb", "sha256": datasets.source_hash()},
@@ -170,6 +192,7 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
             "real": rounded(real),
             "challenge": rounded(challenge),
             "words": words,
+            "memory": rounded(memory(model, explained), 6),
             "deletion": rounded(deleted),
         },
     }
