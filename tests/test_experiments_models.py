@@ -125,9 +125,13 @@ def test_recorded_challenge_runs_score_their_answers():
 def test_words_are_listed_by_how_far_they_move_the_verdict(monkeypatch):
     monkeypatch.setattr(gates, "OFTEN", 2)
     reviews = [np.array([1, 4, 5, 2]), np.array([1, 5, 4, 6])]
-    verdicts = [np.array([0.0, 1, -2, 9]), np.array([0.0, -1, 2, 4])]
+    verdicts = [np.array([0.0, 1, -2, 9]), np.array([0.0, -1, 1, 4])]
     found = gates.moving_words(reviews, verdicts, ["up", "down", "rare"])
-    assert found == {"down": [["down", -2.0], ["up", 2.0]], "up": [["up", 2.0], ["down", -2.0]]}
+    down, up = ["down", -2.0], ["up", 1.5]
+    assert (found["down"], found["up"], found["frequent"]) == ([down, up], [up, down], 2)
+    assert found["explained"] == pytest.approx(
+        np.var([-2, -2, 1.5, 1.5]) / np.var([-3, -1, 1, 2]), abs=1e-4
+    )
 
 
 def test_following_is_correlation_over_steps_and_at_the_end():

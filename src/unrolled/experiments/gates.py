@@ -102,16 +102,28 @@ def memory(model: Sequential, reviews: list[Array]) -> dict[str, Any]:
 
 def moving_words(
     reviews: list[Array], verdicts: list[Array], vocabulary: list[str]
-) -> dict[str, list[list[Any]]]:
-    """The frequent words that moved the verdict's logit most, up and down, [word, mean move]."""
+) -> dict[str, Any]:
+    """The frequent words that moved the verdict's logit most, up and down, [word, mean move].
+
+    `explained` is the share of the variance of all frequent words' moves that is there because
+    words differ: 1 if a word always moved the verdict by the same amount, whatever stood before.
+    """
     ids = np.concatenate([ids[1:] for ids in reviews])  # the first has nothing to move from
     moves = np.concatenate([np.diff(verdict) for verdict in verdicts])
     times, sums = np.bincount(ids), np.bincount(ids, weights=moves)
     often = np.flatnonzero(times >= OFTEN)
     often = often[often > UNKNOWN]
-    order = often[np.argsort(sums[often] / times[often])]
-    named = [[vocabulary[i - 4], round(float(sums[i] / times[i]), 3)] for i in order]
-    return {"down": named[:LISTED], "up": named[::-1][:LISTED]}
+    means = sums / np.maximum(times, 1)
+    order = often[np.argsort(means[often])]
+    named = [[vocabulary[i - 4], round(float(means[i]), 3)] for i in order]
+    chosen = np.isin(ids, often)
+    explained = np.var(means[ids[chosen]]) / np.var(moves[chosen])
+    return {
+        "down": named[:LISTED],
+        "up": named[::-1][:LISTED],
+        "frequent": len(often),
+        "explained": round(float(explained), 4),
+    }
 
 
 def faithfulness(
