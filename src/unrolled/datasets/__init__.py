@@ -2,7 +2,7 @@
 
 from unrolled.datasets.challenge import ChallengeReview, load_challenge
 from unrolled.datasets.errors import DataError
-from unrolled.datasets.imdb import load_imdb, source_hash
+from unrolled.datasets.imdb import load_imdb, load_unlabelled, source_hash
 from unrolled.datasets.sample import load_sample, sample_movies
 from unrolled.datasets.sequences import batches_of_like_length, pad_sequences, split_by_movie
 from unrolled.datasets.sources import data_source, get_word_index, load_data, load_movies
@@ -22,6 +22,7 @@ __all__ = [
     "load_imdb",
     "load_movies",
     "load_sample",
+    "load_unlabelled",
     "pad_sequences",
     "sample_movies",
     "source_hash",

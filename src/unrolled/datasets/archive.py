@@ -18,6 +18,9 @@ from unrolled.datasets.words import tokenize_bytes
 FOLDERS = ("train/pos", "train/neg", "test/pos", "test/neg")  # the official order
 SUFFIXES = (".tar.gz", ".tgz", ".tar.xz")
 _REVIEW = re.compile(r"(?:^|/)((?:train|test)/(?:pos|neg))/(\d+_(\d+)\.txt)$")
+_UNLABELLED = re.compile(r"(?:^|/)train/unsup/((\d+)_0\.txt)$")
+
+_UNREADABLE = (OSError, EOFError, tarfile.TarError, lzma.LZMAError, zlib.error)
 
 
 def read_archive(path: Path, reviews: int) -> tuple[Split, Split, dict[str, int]]:
@@ -71,10 +74,7 @@ def raw_reviews(path: Path, per_folder: int) -> Iterator[tuple[str, str, bytes]]
     1 to 4 negative, and one that lies in the other folder raises DataError.
     """
     try:
-        for name, content in _folder(path) if path.is_dir() else _tar(path, 4 * per_folder):
-            match = _REVIEW.search(name)
-            if match is None:
-                continue
+        for match, content in _matching(path, FOLDERS, _REVIEW, 4 * per_folder):
             folder, file, stars = match[1], match[2], int(match[3])
             if not (7 <= stars <= 10 if folder.endswith("pos") else 1 <= stars <= 4):
                 raise DataError(
@@ -82,28 +82,54 @@ def raw_reviews(path: Path, per_folder: int) -> Iterator[tuple[str, str, bytes]]
                     "the files were moved or renamed, fetch aclImdb again."
                 )
             yield folder, file, content
-    except (OSError, EOFError, tarfile.TarError, lzma.LZMAError, zlib.error) as error:
+    except _UNREADABLE as error:
+        raise _cannot_read(path, error) from None
+
+
+def read_unlabelled(path: Path, reviews: int) -> list[list[bytes]]:
+    """The words of each text in train/unsup, in the order of the numbers that name the files."""
+    found: dict[int, list[bytes]] = {}
+    try:
+        for match, content in _matching(path, ("train/unsup",), _UNLABELLED, reviews):
+            found[int(match[2])] = tokenize_bytes(content)
+    except _UNREADABLE as error:
+        raise _cannot_read(path, error) from None
+    if len(found) != reviews:
         raise DataError(
-            f"{path} cannot be read ({error}); it may be truncated or no archive, fetch it again."
-        ) from None
+            f"{path} holds {len(found)} reviews in train/unsup where {reviews} are expected; "
+            "unpack or fetch aclImdb again, completely."
+        )
+    return [found[number] for number in sorted(found)]
 
 
-def _folder(path: Path) -> Iterator[tuple[str, bytes]]:
-    for folder in FOLDERS:
-        for file in sorted((path / folder).glob("*.txt")):
-            yield f"{folder}/{file.name}", file.read_bytes()
+def _cannot_read(path: Path, error: Exception) -> DataError:
+    return DataError(
+        f"{path} cannot be read ({error}); it may be truncated or no archive, fetch it again."
+    )
 
 
-def _tar(path: Path, reviews: int) -> Iterator[tuple[str, bytes]]:
-    """Members one after the other, nothing unpacked to the disk, up to the last review."""
+def _matching(
+    path: Path, folders: tuple[str, ...], pattern: re.Pattern[str], number: int
+) -> Iterator[tuple[re.Match[str], bytes]]:
+    """Files whose path the pattern finds, one after the other, up to the last of so many.
+
+    Of an archive nothing is unpacked to the disk.
+    """
+    if path.is_dir():
+        for folder in folders:
+            for text in sorted((path / folder).glob("*.txt")):
+                if match := pattern.search(f"{folder}/{text.name}"):
+                    yield match, text.read_bytes()
+        return
     with tarfile.open(path, "r|*") as archive:
         for member in archive:
-            if member.isfile() and _REVIEW.search(member.name):
+            match = pattern.search(member.name)
+            if member.isfile() and match:
                 file = archive.extractfile(member)
                 assert file is not None  # it is a regular file
-                yield member.name, file.read()
-                reviews -= 1
-                if not reviews:
+                yield match, file.read()
+                number -= 1
+                if not number:
                     return
 
 

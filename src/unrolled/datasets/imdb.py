@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from unrolled.datasets.archive import FOLDERS, SUFFIXES, raw_reviews, read_archive
+from unrolled.datasets.archive import FOLDERS, SUFFIXES, raw_reviews, read_archive, read_unlabelled
 from unrolled.datasets.errors import DataError
 from unrolled.datasets.fetch import digest, from_keras, is_published
 from unrolled.datasets.npz import Split, read_splits
 
 REVIEWS = 25_000  # in the training part, and as many in the test part
+UNLABELLED = 50_000  # texts without a rating
 VOCABULARY = 88_584  # different words in the training reviews
 PathLike = str | os.PathLike[str]
 Data = tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -49,6 +50,37 @@ def load_imdb(
     return keras_format(
         train, test, num_words, skip_top, maxlen, seed, start_char, oov_char, index_from
     )
+
+
+def load_unlabelled(num_words: int | None = None, path: PathLike | None = None) -> np.ndarray:
+    """The 50,000 texts without a label, an object array of lists of ids like those of `load_imdb`.
+
+    For learning what words mean before any label is read (chapter 8). Words that no training
+    review has are left out, as in the test reviews; ids >= num_words become 2. The texts are in
+    no imdb.npz: they come from the aclImdb folder or archive that path (or UNROLLED_IMDB) names,
+    or that lies beside the imdb.npz. DataError or FileNotFoundError where there is none.
+    """
+    source = find_imdb(path)
+    raw = source if source.suffix != ".npz" else _raw_texts_beside(source)
+    ids = {word.encode(): rank + 3 for word, rank in imdb_word_index(path).items()}
+    rows = [
+        [1, *(ids[word] for word in words if word in ids)]
+        for words in read_unlabelled(raw, UNLABELLED)
+    ]
+    limit = num_words or max(ids.values()) + 1
+    return _object_array([_limit(np.array(row), limit, 0, 2) for row in rows])
+
+
+def _raw_texts_beside(file: Path) -> Path:
+    if (file.parent / "aclImdb").is_dir():
+        return file.parent / "aclImdb"
+    archives = sorted(f for f in file.parent.glob("aclImdb*") if f.name.endswith(SUFFIXES))
+    if not archives:
+        raise FileNotFoundError(
+            f"{file} holds no texts without a label, and no aclImdb lies beside it: put the "
+            "aclImdb folder or its archive there."
+        )
+    return archives[0]
 
 
 def imdb_word_index(path: PathLike | None = None) -> dict[str, int]:

@@ -1,0 +1,217 @@
+"""The best single recurrent reader of the movie reviews that trains in minutes on two cores.
+
+A bidirectional LSTM over word vectors that come from unlabelled reviews and over the votes of
+n-grams, with maximum and mean over time. Each part can be switched off. Book: chapter 8.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unrolled import datasets
+from unrolled.experiments.measures import test_figures
+from unrolled.experiments.parts import FOLD, Beside, FallingAdam, MaxAndMean, TextInput, shortened
+from unrolled.experiments.vectors import movie_folds, nbsvm_probability, ngram_votes, word_vectors
+from unrolled.layers import (
+    LSTM,
+    Bidirectional,
+    Dense,
+    Dropout,
+    GlobalAveragePooling1D,
+    GlobalMaxPooling1D,
+    Layer,
+)
+from unrolled.model import Sequential
+from unrolled.seeding import set_random_seed
+
+NAMED_BY = ("measured_on",)
+POOLINGS = {"max": GlobalMaxPooling1D, "mean": GlobalAveragePooling1D, "both": MaxAndMean}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The parts and their sizes; an experiment that switches them is `ablation`."""
+
+    measured_on: str = field(
+        default="test",
+        metadata={"choices": ("test", "validation"), "help": "test set, or movies held out"},
+    )
+    seed: int = field(default=0, metadata={"help": "seed of folds, vectors, weights and batches"})
+    data: str = field(
+        default="imdb", metadata={"choices": ("imdb", "sample"), "help": "real or made reviews"}
+    )
+    num_words: int = field(default=20_000, metadata={"help": "words with a vector"})
+    tokens: int = field(default=300, metadata={"help": "tokens read: first quarter, last three"})
+    dimensions: int = field(default=100, metadata={"help": "numbers a word is given"})
+    units: int = field(default=64, metadata={"help": "units of the LSTM, in each direction"})
+    directions: int = field(default=2, metadata={"choices": (1, 2), "help": "ways of reading"})
+    pooling: str = field(
+        default="both",
+        metadata={"choices": ("last", *POOLINGS), "help": "what goes on from the states"},
+    )
+    vectors: int = field(
+        default=1, metadata={"choices": (0, 1), "help": "1: word vectors from unlabelled reviews"}
+    )
+    votes: int = field(default=1, metadata={"choices": (0, 1), "help": "1: votes of n-grams"})
+    vote_bits: int = field(default=22, metadata={"help": "2 ** bits places for votes"})
+    folds: int = field(default=5, metadata={"help": "folds of movies for the votes"})
+    pair_bits: int = field(default=0, metadata={"help": "2 ** bits vectors of pairs; 0: none"})
+    word_dropout: float = field(default=0.1, metadata={"help": "share of words made unknown"})
+    dropout: float = field(default=0.3, metadata={"help": "rate before and behind the LSTM"})
+    average: float = field(default=0.0, metadata={"help": "decay of the mean of weights; 0: none"})
+    epochs: int = field(default=3, metadata={"help": "passes over the training reviews"})
+    batch_size: int = field(default=64, metadata={"help": "reviews in a training step"})
+    learning_rate: float = field(default=0.002, metadata={"help": "Adam's rate at its highest"})
+    validation: float = field(default=0.2, metadata={"help": "share of movies held out to choose"})
+
+
+@dataclass
+class Reviews:
+    """What a run trains on and is measured on; ids of all words, cut by nothing."""
+
+    x: np.ndarray
+    y: np.ndarray
+    movies: np.ndarray
+    x_measured: np.ndarray
+    y_measured: np.ndarray
+    unlabelled: Sequence[list[int]] | np.ndarray
+
+
+def load_reviews(settings: Any) -> Reviews:
+    """Training reviews and test reviews, or training reviews of other movies in their place."""
+    load = datasets.load_imdb if settings.data == "imdb" else datasets.load_sample
+    (x, y), (x_measured, y_measured) = load()
+    movies, _ = datasets.load_movies(settings.data)
+    if settings.measured_on == "validation":
+        kept, held_out = datasets.split_by_movie(movies, settings.validation, seed=0)
+        x_measured, y_measured = x[held_out], y[held_out]
+        x, y, movies = x[kept], y[kept], movies[kept]
+    return Reviews(x, y, movies, x_measured, y_measured, unlabelled=[])
+
+
+def build_model(
+    settings: Settings, vectors: np.ndarray | None = None, votes: np.ndarray | None = None
+) -> Sequential:
+    """The reader, not compiled; `vectors` are where its word vectors start."""
+    text = TextInput(
+        settings.num_words,
+        settings.dimensions,
+        settings.pair_bits,
+        settings.word_dropout,
+        votes,
+    )
+    lstm = LSTM(settings.units, return_sequences=settings.pooling != "last")
+    reader: Layer = Bidirectional(lstm) if settings.directions == 2 else lstm
+    layers: list[Layer] = [text, Dropout(settings.dropout), reader]
+    if settings.pooling != "last":
+        if text.num_votes:
+            layers[-1] = Beside(reader, text.num_votes)
+        layers.append(POOLINGS[settings.pooling]())
+    layers += [Dropout(settings.dropout), Dense(1, activation="sigmoid")]
+    model = Sequential(layers)
+    model.build((None, None))
+    if vectors is not None:
+        model.layers[0].weights[0][...] = vectors
+    return model
+
+
+def train(
+    settings: Settings,
+    reviews: Reviews,
+    vectors: np.ndarray | None = None,
+    votes: np.ndarray | None = None,
+    folds: np.ndarray | None = None,
+    verbose: int = 0,
+) -> tuple[Sequential, dict[str, list[float]]]:
+    """The trained reader, and the mean loss and accuracy of each epoch."""
+    set_random_seed(settings.seed)
+    model = build_model(settings, vectors, votes)
+    x = [shortened(ids, settings.tokens) for ids in reviews.x]
+    if votes is not None and folds is not None:
+        x = [[FOLD + int(k), *ids[1:]] for k, ids in zip(folds, x, strict=True)]
+    steps = settings.epochs * -(-len(x) // settings.batch_size)
+    optimizer = FallingAdam(
+        peak=settings.learning_rate, steps=steps, average=settings.average or None
+    )
+    model.compile(optimizer, metrics=["accuracy"])
+    history = model.fit(
+        x,
+        reviews.y,
+        batch_size=settings.batch_size,
+        epochs=settings.epochs,
+        like_length=True,
+        verbose=verbose,
+    )
+    if settings.average:
+        model.set_weights(optimizer.averages)
+    return model, history.history
+
+
+def predict(model: Sequential, x: np.ndarray, tokens: int) -> np.ndarray:
+    """Probabilities (N,) that the reviews are positive."""
+    return model.predict([shortened(ids, tokens) for ids in x], batch_size=128)[:, 0]
+
+
+class Clock:
+    """Seconds by name, on the wall and (`_cpu`) of the processor."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self.now = time.perf_counter(), time.process_time()
+
+    def lap(self, name: str) -> None:
+        """What passed since the last lap belongs to `name`."""
+        now = time.perf_counter(), time.process_time()
+        for key, new, old in zip((name, f"{name}_cpu"), now, self.now, strict=True):
+            self.seconds[key] = round(self.seconds.get(key, 0) + new - old, 2)
+        self.now = now
+
+
+def run(settings: Settings, partial: Path) -> dict[str, Any]:
+    """Learn vectors and votes, train, read the test set (or the movies held out) once."""
+    reviews = load_reviews(settings)
+    if settings.vectors and settings.data == "imdb":
+        reviews.unlabelled = datasets.load_unlabelled()
+    clock = Clock()
+    vectors = votes = folds = None
+    if settings.vectors:
+        texts = [*reviews.x, *reviews.unlabelled]
+        vectors = word_vectors(texts, settings.num_words, settings.dimensions, settings.seed)
+        clock.lap("vectors")
+    if settings.votes:
+        folds = movie_folds(reviews.movies, settings.folds, settings.seed)
+        votes = ngram_votes(reviews.x, reviews.y, folds, settings.vote_bits)
+        clock.lap("votes")
+    model, curves = train(settings, reviews, vectors, votes, folds, verbose=1)
+    clock.lap("fit")
+    probability = predict(model, reviews.x_measured, settings.tokens)
+    clock.lap("prediction")
+    counted = nbsvm_probability(reviews.x, reviews.y, reviews.x_measured, settings.vote_bits)
+    clock.lap("nbsvm")
+    both = (probability + counted) / 2
+
+    def accuracy(p: np.ndarray) -> float:
+        return float(np.mean((p > 0.5) == reviews.y_measured))
+
+    figures = test_figures(reviews.y_measured, probability)
+    if settings.measured_on == "validation":
+        figures = {"validation_accuracy": figures["test_accuracy"]}
+    learning = [clock.seconds.get(name, 0) for name in ("vectors", "votes", "fit")]
+    return {
+        "data": {
+            "name": settings.data,
+            "sha256": datasets.source_hash() if settings.data == "imdb" else None,
+        },
+        "seconds": {**clock.seconds, "training": round(sum(learning), 2)},
+        "curves": {name: [round(v, 5) for v in values] for name, values in curves.items()},
+        "figures": {
+            **figures,
+            "parameters": sum(w.size for w in model.weights),
+            "nbsvm_accuracy": accuracy(counted),
+            "ensemble_accuracy": accuracy(both),
+        },
+    }

@@ -1,0 +1,100 @@
+"""The article's accuracy in a minute: one small recurrent layer that reads less of each review.
+
+Word vectors with vectors of word pairs added, one LSTM or GRU, maximum and mean over time, a
+learning rate that falls to 0. What is timed is `fit`, start to finish. Book: chapter 8.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from unrolled import datasets
+from unrolled.experiments.best import Clock, load_reviews, predict
+from unrolled.experiments.measures import test_figures
+from unrolled.experiments.parts import FallingAdam, MaxAndMean, TextInput, shortened
+from unrolled.layers import GRU, LSTM, Dense, Dropout, Recurrent
+from unrolled.model import Sequential
+from unrolled.seeding import set_random_seed
+from unrolled.threads import set_threads
+
+NAMED_BY = ("measured_on",)
+RECURRENT: dict[str, type[Recurrent]] = {"lstm": LSTM, "gru": GRU}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Sizes chosen on the movies held out."""
+
+    measured_on: str = field(
+        default="test",
+        metadata={"choices": ("test", "validation"), "help": "test set, or movies held out"},
+    )
+    seed: int = field(default=0, metadata={"help": "seed of weights, batches and dropout"})
+    data: str = field(
+        default="imdb", metadata={"choices": ("imdb", "sample"), "help": "real or made reviews"}
+    )
+    layer: str = field(
+        default="lstm", metadata={"choices": tuple(RECURRENT), "help": "recurrent layer"}
+    )
+    num_words: int = field(default=15_000, metadata={"help": "words with a vector"})
+    tokens: int = field(default=160, metadata={"help": "tokens read: first quarter, last three"})
+    dimensions: int = field(default=32, metadata={"help": "numbers a word is given"})
+    units: int = field(default=32, metadata={"help": "units of the recurrent layer"})
+    pair_bits: int = field(default=16, metadata={"help": "2 ** bits vectors of pairs; 0: none"})
+    word_dropout: float = field(default=0.1, metadata={"help": "share of words made unknown"})
+    dropout: float = field(default=0.2, metadata={"help": "rate behind the pooling"})
+    epochs: int = field(default=3, metadata={"help": "passes over the training reviews"})
+    batch_size: int = field(default=128, metadata={"help": "reviews in a training step"})
+    learning_rate: float = field(default=0.005, metadata={"help": "Adam's rate at its highest"})
+    validation: float = field(default=0.2, metadata={"help": "share of movies held out to choose"})
+    threads: int = field(default=2, metadata={"help": "threads that share the rows of a batch"})
+
+
+def build_model(settings: Settings) -> Sequential:
+    """The reader, not compiled."""
+    return Sequential(
+        [
+            TextInput(
+                settings.num_words, settings.dimensions, settings.pair_bits, settings.word_dropout
+            ),
+            RECURRENT[settings.layer](settings.units, return_sequences=True),
+            MaxAndMean(),
+            Dropout(settings.dropout),
+            Dense(1, activation="sigmoid"),
+        ]
+    )
+
+
+def run(settings: Settings, partial: Path) -> dict[str, Any]:
+    """Train, then read the test set (or the movies held out) once."""
+    reviews = load_reviews(settings)
+    x = [shortened(ids, settings.tokens) for ids in reviews.x]
+    set_random_seed(settings.seed)
+    set_threads(settings.threads)
+    model = build_model(settings)
+    steps = settings.epochs * -(-len(x) // settings.batch_size)
+    optimizer = FallingAdam(peak=settings.learning_rate, steps=steps)
+    model.compile(optimizer, metrics=["accuracy"])
+    clock = Clock()
+    history = model.fit(
+        x,
+        reviews.y,
+        batch_size=settings.batch_size,
+        epochs=settings.epochs,
+        like_length=True,
+    ).history
+    clock.lap("fit")
+    probability = predict(model, reviews.x_measured, settings.tokens)
+    clock.lap("prediction")
+    figures = test_figures(reviews.y_measured, probability)
+    if settings.measured_on == "validation":
+        figures = {"validation_accuracy": figures["test_accuracy"]}
+    return {
+        "data": {
+            "name": settings.data,
+            "sha256": datasets.source_hash() if settings.data == "imdb" else None,
+        },
+        "seconds": {**clock.seconds, "training": clock.seconds["fit"]},
+        "curves": {name: [round(v, 5) for v in values] for name, values in history.items()},
+        "figures": {**figures, "parameters": sum(w.size for w in model.weights)},
+    }

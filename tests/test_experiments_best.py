@@ -1,0 +1,261 @@
+"""The stronger readers: their parts by hand and by differences, no label leaks, and whole runs."""
+
+import json
+
+import numpy as np
+import pytest
+
+from test_datasets_archive import pack
+from unrolled import datasets, set_random_seed
+from unrolled.datasets import DataError, imdb
+from unrolled.experiments import ablation, best, parts, vectors
+from unrolled.experiments.__main__ import main
+from unrolled.experiments.record import read_results
+from unrolled.gradcheck import check_layer
+from unrolled.layers import LSTM, Bidirectional
+
+DIFFERENCES = 1e-7
+SMALL = {"data": "sample", "num_words": 600, "tokens": 120, "dimensions": 8, "units": 6}
+
+
+@pytest.fixture
+def two_texts(acl_imdb, monkeypatch):
+    """The small aclImdb folder with two texts in train/unsup, numbered 2 and 10."""
+    monkeypatch.setattr(imdb, "UNLABELLED", 2)
+    folder = acl_imdb / "train" / "unsup"
+    (folder / "0_0.txt").unlink()
+    (folder / "10_0.txt").write_text("A DULL marvel.")
+    (folder / "2_0.txt").write_text("great film, nobody rated it")
+    return acl_imdb
+
+
+def test_unlabelled_texts_are_encoded_like_the_test_reviews(two_texts):
+    word_index = datasets.get_word_index("imdb", path=two_texts)
+    great, film, it, a, dull = (word_index[w] + 3 for w in ["great", "film", "it", "a", "dull"])
+    expected = [[1, great, film, it], [1, a, dull]]  # 2 before 10; unknown words left out
+    for path in (two_texts, two_texts.parent, pack(two_texts, ".tar.xz")):
+        assert list(datasets.load_unlabelled(path=path)) == expected
+    limited = datasets.load_unlabelled(num_words=great + 1, path=two_texts)
+    assert limited[0] == [1, great, 2, 2]
+
+
+def test_unlabelled_texts_beside_keras_file(imdb_npz, two_texts):
+    words = {name: k for k, name in enumerate(["a", "great", "dull", "film", "it"], start=1)}
+    imdb_npz.with_name("imdb_word_index.json").write_text(json.dumps(words))
+    assert list(datasets.load_unlabelled(path=imdb_npz)) == [[1, 5, 7, 8], [1, 4, 6]]
+    (two_texts / "train" / "unsup" / "10_0.txt").unlink()
+    with pytest.raises(DataError, match="holds 1 reviews in train/unsup where 2 are expected"):
+        datasets.load_unlabelled(path=imdb_npz)
+    two_texts.rename(two_texts.with_name("elsewhere"))
+    with pytest.raises(FileNotFoundError, match=r"no aclImdb lies beside it: put"):
+        datasets.load_unlabelled(path=imdb_npz)
+
+
+def test_an_ngram_has_its_bucket_wherever_it_stands():
+    one = list(parts.ngram_buckets(np.array([[0, 0, 7, 8, 9], [8, 7, 8, 9, 9]]), 3, 20))
+    two = list(parts.ngram_buckets(np.array([7, 8, 9]), 3, 20))
+    for n in range(3):
+        assert one[n].min() >= 0
+        assert one[n].max() < 2**20
+        assert one[n][0, 2:].tolist() == two[n].tolist()  # padding is the same as nothing
+        assert one[n][0, 4] == one[n][1, 3]  # (9), (8, 9), (7, 8, 9)
+    assert one[1][1, 0] != one[1][1, 2]  # (0, 8) is not (7, 8)
+    assert two[1][1] != list(parts.ngram_buckets(np.array([8, 7]), 2, 20))[1][1]  # order counts
+    many = list(parts.ngram_buckets(np.arange(4000), 2, 22))[1]
+    assert len(np.unique(many)) > 3980
+
+
+def test_text_input_by_hand():
+    votes = np.arange(3 * 2 * 64, dtype=np.float32).reshape(3, 2, 64)
+    layer = parts.TextInput(10, 2, pair_bits=4, votes=votes)
+    layer.build((None, None))
+    words, pairs = layer.weights
+    assert not pairs.any()
+    pairs[...] = np.arange(32).reshape(16, 2)
+    x = np.array([[0, 1, 5, 12], [0, parts.FOLD + 1, 5, 12]])
+    y = layer.forward(x)
+    assert y.shape == (2, 4, 4) == layer.compute_output_shape((2, 4))
+    assert layer.compute_mask(x).tolist() == [[False, True, True, True]] * 2
+    ids = np.array([0, 1, 5, 12])
+    _, pair = parts.ngram_buckets(ids, 2, 4)
+    expected = words[[0, 1, 5, parts.UNKNOWN]] + pairs[pair]
+    np.testing.assert_allclose(y[0, :, :2], expected, rtol=1e-6)
+    np.testing.assert_array_equal(y[1, :, :2], y[0, :, :2])
+    for n, bucket in enumerate(parts.ngram_buckets(ids, 2, 6)):
+        assert y[0, :, 2 + n].tolist() == votes[0, n, bucket].tolist()
+        assert y[1, :, 2 + n].tolist() == votes[2, n, bucket].tolist()  # of fold 1
+
+
+def test_word_dropout_takes_the_vote_along_and_spares_the_padding():
+    set_random_seed(0)
+    layer = parts.TextInput(50, 3, word_dropout=0.5, votes=np.ones((1, 2, 64)))
+    x = np.full((40, 30), 7)
+    x[:, :5] = 0
+    y = layer.forward(x, training=True)
+    unknown = (y[:, :, :3] == layer.weights[0][parts.UNKNOWN]).all(axis=-1)
+    assert not unknown[:, :5].any()
+    assert 0.45 < unknown[:, 5:].mean() < 0.55
+    np.testing.assert_array_equal(y[:, 5:, 3] == 0, unknown[:, 5:])
+    assert (layer.forward(x)[:, :, 3:] == 1).all()
+
+
+def test_gradients_of_the_parts_agree_with_differences():
+    rng = np.random.default_rng(0)
+    ids = np.array([[0, 3, 1, 7], [2, 5, 5, 3]])
+    text = parts.TextInput(6, 3, pair_bits=2, votes=rng.standard_normal((1, 2, 8)))
+    text.build((None, None), "float64")
+    assert check_layer(text, ids).error < DIFFERENCES
+    x, mask = rng.standard_normal((3, 4, 5)), np.arange(4) >= np.array([[0], [2], [1]])
+    for layer in (
+        parts.MaxAndMean(),
+        parts.Beside(LSTM(3, return_sequences=True), 2),
+        parts.Beside(Bidirectional(LSTM(3, return_sequences=True)), 1),
+    ):
+        layer.build(x.shape, "float64")
+        result = check_layer(layer, x, mask)
+        assert result.error < DIFFERENCES, (layer, result)
+    assert np.array_equal(layer.forward(x, mask)[..., -1:], x[..., -1:])
+
+
+def test_max_and_mean_look_at_real_steps_only():
+    x = np.array([[[9.0], [1.0], [2.0]]])
+    y = parts.MaxAndMean().forward(x, mask=[[False, True, True]])
+    assert y.tolist() == [[2.0, 1.5]]
+
+
+def test_the_rate_rises_and_falls_and_the_mean_of_weights_follows():
+    optimizer = parts.FallingAdam(peak=0.1, steps=20, average=0.5)
+    weight, rates, seen = np.zeros(1), [], []
+    for _ in range(20):
+        optimizer.apply([np.ones(1)], [weight])
+        rates.append(optimizer.learning_rate)
+        seen.append(weight[0])
+    assert max(rates) == pytest.approx(0.1)
+    assert np.argmax(rates) == 1
+    assert rates[0] == pytest.approx(0.05)
+    assert rates[-1] == pytest.approx(0.1 / 18)
+    assert np.all(np.diff(rates[3:]) < 0)
+    assert min(seen) < optimizer.averages[0][0] < max(seen)
+    mean = seen[0]
+    for number, value in enumerate(seen, start=1):
+        mean += (1 - min(0.5, number / (number + 9))) * (value - mean)
+    assert optimizer.averages[0][0] == pytest.approx(mean)
+
+
+def test_shortened_keeps_the_first_quarter_and_the_end():
+    assert parts.shortened([1, 2, 3], 4) == [1, 2, 3]
+    assert parts.shortened(list(range(10)), 4) == [0, 7, 8, 9]
+
+
+def test_neighbours_and_ppmi_by_hand():
+    counts = vectors.neighbours([[1, 3, 4, 2, 3], [4, 99]], num_words=6, window=2).toarray()
+    expected = np.zeros((6, 6))
+    expected[3, 4] = expected[4, 3] = 1 + 1 / 2  # 3 4 and 4 . 3; not across reviews
+    np.testing.assert_allclose(counts, expected)
+
+    from scipy.sparse import csr_array
+
+    counts = np.array([[0.0, 4, 1], [4, 0, 1], [1, 1, 0]])
+    words, context = counts.sum(axis=1), counts.sum(axis=1) ** 0.75
+    with np.errstate(divide="ignore"):
+        pmi = np.log(counts * context.sum() / np.outer(words, context))
+    np.testing.assert_allclose(
+        vectors.ppmi(csr_array(counts)).toarray(), np.maximum(pmi, 0), rtol=1e-6
+    )
+
+
+def test_words_in_the_same_places_get_like_vectors():
+    rng = np.random.default_rng(0)
+    reviews = [[1, 5, rng.choice([10, 11]), 6, 7, rng.choice([12, 13]), 8] for _ in range(300)]
+    v = vectors.word_vectors(reviews, num_words=14, dimensions=4)
+    assert v.shape == (14, 4)
+    assert v.dtype == np.float32
+    assert not v[:3].any()
+    assert np.sqrt(np.mean(v[[5, 6, 10, 12]] ** 2)) == pytest.approx(0.25, rel=1e-3)
+    near, far = v[10] @ v[11], v[10] @ v[12]
+    assert near > 0.9 * v[10] @ v[10] > far
+
+
+def test_no_vote_on_a_review_has_seen_its_label():
+    (x, y), _ = datasets.load_sample(num_train=120, num_test=2)
+    movies, _ = datasets.sample_movies(120, 2)
+    folds = vectors.movie_folds(movies, 3, seed=0)
+    assert len(set(zip(movies, folds, strict=True))) == len(set(movies))
+    votes = vectors.ngram_votes(x, y, folds, bits=12)
+    assert votes.shape == (4, 3, 2**12)
+    assert np.abs(votes).max() <= vectors.LARGEST
+    flipped = np.where(folds == 1, 1 - y, y)
+    others = vectors.ngram_votes(x, flipped, folds, bits=12)
+    np.testing.assert_array_equal(votes[2], others[2])  # table 1 + k has not seen fold k
+    for table in (0, 1, 3):
+        assert np.any(votes[table] != others[table])
+
+
+def test_votes_alone_classify_what_their_labels_teach():
+    (x, y), (x_test, y_test) = datasets.load_sample()
+    votes = vectors.ngram_votes(x, y, np.arange(len(y)) % 2, bits=16)[0]
+    sums = [
+        sum(votes[n, b].sum() for n, b in enumerate(parts.ngram_buckets(np.array(ids[1:]), 3, 16)))
+        for ids in x_test
+    ]
+    assert np.mean((np.array(sums) > 0) == y_test) > 0.9
+    probability = vectors.nbsvm_probability(x, y, x_test, bits=16)
+    assert np.mean((probability > 0.5) == y_test) > 0.95
+
+
+@pytest.mark.parametrize("measured_on", ["test", "validation"])
+def test_the_best_reader_learns_from_votes(measured_on, tmp_path):
+    small = {**SMALL, "vote_bits": 14, "epochs": 2, "batch_size": 32, "folds": 2}
+    settings = best.Settings(measured_on=measured_on, learning_rate=0.01, average=0.9, **small)
+    result = best.run(settings, tmp_path)
+    assert result["figures"][f"{measured_on}_accuracy"] > 0.8
+    assert ("test_accuracy" in result["figures"]) == (measured_on == "test")
+    assert result["seconds"]["training"] > 0
+
+
+def test_the_same_seed_gives_the_same_reader():
+    settings = best.Settings(**SMALL, votes=0, epochs=1, batch_size=32)
+    (x, y), _ = datasets.load_sample(num_train=100, num_test=2)
+    reviews = best.Reviews(x, y, np.arange(100), x, y, [])
+    one, other = (best.train(settings, reviews)[0].get_weights() for _ in range(2))
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_every_part_can_be_switched_off():
+    for change in (
+        {"pooling": "last", "votes": 0},
+        {"pooling": "last"},
+        {"directions": 1, "pooling": "max"},
+        {"pair_bits": 6, "pooling": "mean"},
+    ):
+        settings = best.Settings(**SMALL | change)
+        votes = np.zeros((1, 3, 16), np.float16) if settings.votes else None
+        model = best.build_model(settings, None, votes)
+        assert model.predict([[1, 4, 5], [1, 4]]).shape == (2, 1)
+
+
+def test_the_fast_reader_runs_and_is_recorded(tmp_path, monkeypatch):
+    monkeypatch.setenv("UNROLLED_RESULTS", str(tmp_path))
+    options = {**SMALL, "pair_bits": 10, "epochs": 4, "batch_size": 32, "learning_rate": 0.02}
+    arguments = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+    assert main(["fast", *arguments]) == 0
+    (result,) = read_results("fast")
+    assert result["figures"]["test_accuracy"] > 0.7
+    assert len(result["curves"]["loss"]) == 4
+    assert result["seconds"]["fit"] == result["seconds"]["training"]
+
+
+def test_the_ablation_goes_on_where_it_stopped(tmp_path, monkeypatch):
+    settings = ablation.Settings(data="sample", num_words=600, dimensions=4, units=4, tokens=20)
+    monkeypatch.setattr(ablation, "VOTE_BITS", 12)
+    trained = []
+    monkeypatch.setattr(ablation, "train", lambda *a: trained.append(a) or best.train(*a))
+    first = ablation.run(settings, tmp_path)
+    names = list(ablation.VARIANTS)
+    assert list(first["figures"]["validation_accuracy"]) == names
+    assert len(trained) == len(names)
+    (tmp_path / f"{names[-1]}.json").unlink()
+    second = ablation.run(settings, tmp_path)
+    assert len(trained) == len(names) + 1
+    assert second["figures"] == first["figures"]
