@@ -19,3 +19,55 @@ def test_figures(y_true: np.ndarray, probability: np.ndarray) -> dict[str, Any]:
         "test_accuracy": float(accuracy_score(y_true, says_positive)),
         "confusion": confusion_matrix(y_true, says_positive).tolist(),
     }
+
+
+def brier(y_true: np.ndarray, probability: np.ndarray) -> float:
+    """The mean square of probability minus truth, both (N,): 0 is perfect, 0.25 always 1/2."""
+    return float(np.mean((probability.astype(np.float64) - y_true) ** 2))
+
+
+def reliability(
+    y_true: np.ndarray, probability: np.ndarray, bins: int = 10
+) -> dict[str, list[float]]:
+    """A reliability diagram's data, for bins of equal width from 0 to 1 that are not empty.
+
+    Of the answers in each bin: their number, the mean probability, the share that is positive.
+    """
+    which = np.minimum((probability * bins).astype(int), bins - 1)
+    used = [b for b in range(bins) if (which == b).any()]
+    return {
+        "count": [int((which == b).sum()) for b in used],
+        "says": [round(float(probability[which == b].mean()), 4) for b in used],
+        "is": [round(float(y_true[which == b].mean()), 4) for b in used],
+    }
+
+
+def calibration_error(diagram: dict[str, list[float]]) -> float:
+    """Mean distance of what a reliability diagram says from what is, weighted by the counts."""
+    gaps = np.abs(np.subtract(diagram["says"], diagram["is"]))
+    return round(float(np.average(gaps, weights=diagram["count"])), 4)
+
+
+def roc(y_true: np.ndarray, probability: np.ndarray, points: int = 25) -> dict[str, Any]:
+    """The ROC curve at so many of its points, evenly spaced along it, and the whole area below."""
+    from sklearn.metrics import roc_auc_score, roc_curve
+
+    false, true, _ = roc_curve(y_true, probability)
+    along = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(false)) + np.abs(np.diff(true)))])
+    rows = np.searchsorted(along, np.linspace(0, along[-1], points)).clip(max=len(along) - 1)
+    return {
+        "false_positive_rate": [round(float(value), 4) for value in false[rows]],
+        "true_positive_rate": [round(float(value), 4) for value in true[rows]],
+        "area": round(float(roc_auc_score(y_true, probability)), 4),
+    }
+
+
+def by_group(groups: np.ndarray, right: np.ndarray) -> dict[str, dict[str, float]]:
+    """For each group of groups (N,): its number of answers, and the share of right ones."""
+    return {
+        str(group): {
+            "count": int((groups == group).sum()),
+            "accuracy": round(float(right[groups == group].mean()), 4),
+        }
+        for group in np.unique(groups)
+    }

@@ -10,7 +10,7 @@ validation chose (experiment `baselines`). Book: chapter 7.
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,7 @@ def last(x: Ids, maxlen: int) -> Ids:
     return [ids[-maxlen:] for ids in x]
 
 
-def chosen(part: Part, rows: Sequence[int] | Array) -> Part:
+def chosen(part: Part, rows: Any) -> Part:
     """The reviews of these rows, with their labels."""
     return [part[0][row] for row in rows], part[1][rows]
 
