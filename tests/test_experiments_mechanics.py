@@ -1,0 +1,238 @@
+"""The experiments on gradients, memory, gates, clipping, truncation and optimisers."""
+
+import numpy as np
+import pytest
+
+from unrolled import set_random_seed
+from unrolled.activations import sigmoid
+from unrolled.experiments import clipping, gradients, horizon, record, tasks, truncation, variants
+from unrolled.experiments.__main__ import main
+from unrolled.layers import LSTM, SimpleRNN
+from unrolled.optimizers import SGD, Adam
+
+SMALL = {
+    "gradients": {"units": 4, "steps": 10, "updates": 2},
+    "horizon": {"parameters": 60, "updates": 2, "longest": 20, "test": 20},
+    "variants": {"units": 4, "updates": 2, "test": 20},
+    "clipping": {"units": 4, "starts": 1, "updates": 2, "lag": 5},
+    "truncation": {"units": 4, "updates": 2, "steps": 20, "turns": 1},
+    "optimisers": {"updates": 10, "batch_size": 4},
+}
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_small_run_is_recorded(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("UNROLLED_RESULTS", str(tmp_path))
+    options = [f"--{key.replace('_', '-')}={value}" for key, value in SMALL[name].items()]
+    assert main([name, "--seed=1", *options]) == 0
+    (result,) = record.read_results(name)
+    assert result["seed"] == 1
+    assert result["data"] == {"name": "made", "sha256": None}
+    (path,) = tmp_path.glob("*.json")
+    assert path.stat().st_size < 60_000
+
+
+def test_recall_asks_at_the_end_for_the_first_input(rng):
+    x, y, asked, _ = tasks.recall(rng, lag=7, size=50)
+    assert x.shape == (50, 8, 2)
+    assert (asked == ([False] * 7 + [True])).all()
+    assert (x[:, 0, 1] == 2 * y[:, 7] - 1).all()
+    assert (x[:, 1:, 1] == 0).all()
+    assert 0 < y[:, 7].mean() < 1
+
+
+def test_copying_asks_for_each_bit_a_lag_later(rng):
+    x, y, asked, _ = tasks.copying(rng, lag=9, size=50)
+    steps = np.flatnonzero(asked[0])
+    assert steps.tolist() == [9, 10, 11]
+    assert (x[:, steps - 9, 0] == 2 * y[:, steps] - 1).all()
+    assert (x[:, 3:, 0] == 0).all()
+
+
+def test_adding_asks_whether_two_marked_numbers_are_above_one(rng):
+    x, y, asked, _ = tasks.adding(rng, lag=30, size=400)
+    for row, answer in zip(x, y[:, -1], strict=True):
+        first, second = np.flatnonzero(row[:, 1])
+        assert first < 3
+        assert answer == (row[first, 0] + row[second, 0] > 1)
+    assert asked.sum() == 400
+    assert 0.4 < y[:, -1].mean() < 0.6
+
+
+def test_the_office_wants_the_last_number_written(rng):
+    x, y, asked, numbers = tasks.office(rng, steps=40, size=5)
+    assert numbers
+    assert asked.all()
+    for row, wanted in zip(x, y, strict=True):
+        kept = None
+        for (number, write, read), answer in zip(row, wanted, strict=True):
+            kept = number if write else kept
+            assert answer == pytest.approx(kept * read)
+
+
+def test_held_bits_asks_at_reads_for_the_last_bit_written(rng):
+    x, y, asked, _ = truncation.held_bits(rng, steps=60, size=5)
+    assert (asked == (x[:, :, 2] == 1)).all()
+    for row, wanted in zip(x, y, strict=True):
+        kept = None
+        for (bit, write, _), answer in zip(row, wanted, strict=True):
+            kept = bit if write else kept
+            assert answer == (kept > 0)
+
+
+def test_models_of_equal_size_differ_by_less_than_three_percent():
+    sizes = []
+    for model, layer in tasks.LAYERS.items():
+        built = layer(tasks.units_for(model, 1200))
+        built.build((None, None, 2))
+        sizes.append(sum(w.size for w in built.weights))
+    assert max(sizes) < 1.03 * min(sizes)
+
+
+def step_as_the_gradient_says(layer, batch, rate=1e-3):
+    """The fall of the loss in a small step, relative to what its gradient promises."""
+    learner = tasks.Learner(layer, SGD(rate))
+    before = learner.step(batch)
+    promised = rate * sum(np.sum(g**2) for g in learner.gradients)
+    return (before - learner.step(batch)) / promised
+
+
+@pytest.mark.parametrize("make", [tasks.copying, tasks.office], ids=["bits", "numbers"])
+def test_a_small_step_lowers_the_loss_as_the_gradient_says(make, rng):
+    set_random_seed(0)
+    fall = step_as_the_gradient_says(LSTM(8, return_sequences=True), make(rng, 8))
+    assert fall == pytest.approx(1, rel=0.05)
+
+
+@pytest.mark.parametrize("name", variants.CELLS)
+def test_every_cell_follows_its_gradient(name, rng):
+    set_random_seed(0)
+    fall = step_as_the_gradient_says(variants.CELLS[name](8), tasks.copying(rng, 4))
+    assert fall == pytest.approx(1, rel=0.05)
+
+
+def test_training_ends_when_the_task_is_solved(rng):
+    learner = tasks.Learner(SimpleRNN(8, return_sequences=True), Adam(0.03))
+    losses = learner.train(lambda: tasks.recall(rng, 1), updates=500)
+    assert len(losses) < 500
+    assert learner.score(tasks.recall(rng, 1)) == 1
+
+
+def test_the_score_of_numbers_is_relative_to_answering_zero(rng):
+    learner = tasks.Learner(LSTM(3, return_sequences=True), SGD())
+    batch = tasks.office(rng, 9)
+    learner.answers(batch.x)
+    learner.head.set_weights([np.zeros((3, 1)), np.zeros(1)])
+    assert learner.score(batch) == pytest.approx(1)
+
+
+def test_a_loop_of_steps_is_the_layer(rng):
+    set_random_seed(0)
+    layer = LSTM(5, return_sequences=True)
+    layer.build((None, None, 3))
+    loop = variants._lstm(5)
+    loop.weights = layer.get_weights()
+    x = rng.standard_normal((4, 9, 3)).astype("float32")
+    dy = rng.standard_normal((4, 9, 5)).astype("float32")
+    np.testing.assert_allclose(loop.forward(x), layer.forward(x), atol=1e-6)
+    loop.backward(dy)
+    layer.backward(dy)
+    for ours, theirs in zip(loop.gradients, layer.gradients, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+def test_the_cell_without_an_input_gate_has_none_and_learns_none(rng):
+    loop = variants.CELLS["no input gate"](6)
+    learner = tasks.Learner(loop, Adam(0.01))
+    learner.train(lambda: tasks.office(rng, 8), updates=3)
+    assert all((cache.i == 1).all() for cache in loop._caches)
+    assert not np.array_equal(loop.weights[2][6:12], np.ones(6))  # the forget gate does learn
+
+
+def test_variants_differ_in_the_gates_they_claim(rng):
+    x = rng.standard_normal((2, 5, 3)).astype("float32")
+    caches = {}
+    for name in variants.CELLS:
+        set_random_seed(0)
+        loop = variants.CELLS[name](4)
+        loop.forward(x)
+        caches[name] = loop._caches[-1]
+    assert (caches["no forget gate"].f == 1).all()
+    assert (caches["no output gate"].o == 1).all()
+    assert np.allclose(caches["coupled gates"].f, 1 - caches["coupled gates"].i)
+    first = {bias: variants._lstm(4, forget_bias=bias) for bias in (0.0, 3.0)}
+    means = [first[bias].weights[2][4:8].mean() for bias in (0.0, 3.0)]
+    assert means == [0, 3]
+
+
+def test_the_straight_road_is_the_product_of_the_forget_gates():
+    settings = gradients.Settings(units=4, features=2, sequences=3, steps=12)
+    x, dh = gradients.inputs(settings)
+    layer = gradients.layer_of(settings, "LSTM", bias=2)
+    layer.weights[0][...] = layer.weights[1][...] = 0
+    layer.weights[2][:4] = layer.weights[2][8:] = 0
+    found = gradients.norms(layer, x, dh)
+    f = sigmoid(np.array(2.0))
+    assert found["straight"][0] == pytest.approx(found["c"][0])
+    np.testing.assert_allclose(found["straight"], found["straight"][0] * f ** np.arange(13))
+    np.testing.assert_allclose(found["c"], found["straight"])  # no other road is left
+
+
+def test_growth_is_the_factor_of_one_step():
+    settings = gradients.Settings(units=6, steps=30)
+    x, dh = gradients.inputs(settings)
+    layer = gradients.layer_of(settings, "RNN", gain=0.8)
+    nearly_linear = gradients.norms(layer, 1e-6 * x, dh)["h"]
+    assert gradients.growth(nearly_linear) == pytest.approx(0.8, rel=1e-6)
+
+
+def test_a_model_climbs_until_it_fails(monkeypatch):
+    accuracy = {10: 1.0, 20: 0.8, 40: 0.74}
+    monkeypatch.setattr(horizon, "attempt", lambda s, task, model, lag, rate: (accuracy[lag], [0]))
+    found = horizon.run(horizon.Settings(), None)["figures"]["accuracy"]
+    assert list(found["adding"]["GRU"]) == [10, 20, 40]
+
+
+def test_open_gates_start_at_the_logarithm_of_the_lag(monkeypatch):
+    biases = []
+    monkeypatch.setattr(horizon, "open_gate", lambda layer, bias: biases.append(bias))
+    settings = horizon.Settings(parameters=60, updates=1, test=4)
+    for model in ("LSTM", "GRU open"):
+        horizon.attempt(settings, "recall", model, 20, 0.01)
+    assert biases == [np.log(20)]
+
+
+def test_a_bound_keeps_a_step_short(monkeypatch):
+    settings = clipping.Settings(units=6, updates=2, lag=5)
+    moved = []
+    apply = SGD.apply
+
+    def watch(self, gradients, weights):
+        before = [w.copy() for w in weights]
+        apply(self, gradients, weights)
+        pairs = zip(weights, before, strict=True)
+        moved.append(sum(np.sum((w - b) ** 2) for w, b in pairs) ** 0.5)
+
+    monkeypatch.setattr(SGD, "apply", watch)
+    clipping.losses_and_norms(settings, "RNN", 2.0, 0.05, 0)
+    assert moved == pytest.approx([0.1, 0.1], rel=1e-4)
+    moved.clear()
+    _, norms = clipping.losses_and_norms(settings, "RNN", 2.0, 0.0, 0)
+    assert moved == pytest.approx([2 * norm for norm in norms], rel=1e-4)
+
+
+def test_pieces_take_less_memory():
+    settings = truncation.Settings(turns=1)
+    whole, small = (truncation.cost(settings, piece)["megabytes"] for piece in (400, 20))
+    assert small < whole / 5
+
+
+def test_a_cut_of_the_whole_length_is_no_cut():
+    settings = truncation.Settings(units=4, updates=5)
+    uncut = truncation.fixed(settings, "RNN", 1000, 1.0)
+    assert truncation.fixed(settings, "RNN", 41, 1.0) == uncut
