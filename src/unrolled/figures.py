@@ -298,3 +298,35 @@ def table(values: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> No
         ax.xaxis.tick_top()
         ax.tick_params(length=0)
         plt.show()
+
+
+def spreads(
+    plots: Mapping[str, Mapping[str, np.ndarray]],
+    x: Sequence[float],
+    markers: bool = True,
+    height: float = 2.8,
+    **labels: Any,
+) -> None:
+    """Show a panel for each title: curves over several seeds, and a band from lowest to highest.
+
+    plots: title -> name -> (seeds, T) numbers. The line is their mean; on a logarithmic y-axis
+    the geometric one. A step where a seed has NaN is left out. labels: as for `panels`.
+    """
+    logarithmic = labels.get("yscale") == "log"
+    with plt.rc_context(STYLE):
+        _, axes = figure(rows=len(plots), height=height * len(plots), squeeze=False, sharex=True)
+        xlabel = labels.pop("xlabel", "")
+        for ax, (title, curves) in zip(axes[:, 0], plots.items(), strict=True):
+            means = {}
+            for number, (name, values) in enumerate(curves.items()):
+                runs = np.asarray(values, float)
+                means[name] = (
+                    np.exp(np.log(runs).mean(axis=0)) if logarithmic else runs.mean(axis=0)
+                )
+                band = np.where(np.isnan(means[name]), np.nan, [runs.min(axis=0), runs.max(axis=0)])
+                ax.fill_between(x, *band, color=color_of(name, number), alpha=0.15, linewidth=0)
+            draw_lines(ax, means, x, markers, title=title, **labels)
+            if ax is not axes[0, 0] and ax.get_legend():
+                ax.get_legend().remove()  # one for all panels
+        axes[-1, 0].set_xlabel(xlabel)
+        plt.show()
