@@ -181,7 +181,7 @@ def test_the_clipped_sum_is_that_of_each_example_alone(clip):
 
 
 def test_private_training_without_noise_learns_and_with_much_does_not():
-    settings = privacy.Settings(private_batch=64, private_epochs=20)
+    settings = privacy.Settings(private_batch=64, private_epochs=12)
     rng = np.random.default_rng(0)
     y = rng.integers(0, 2, 400)
     x = [[1, *rng.integers(4, 30, 3).tolist(), 2 + int(label)] for label in y]
@@ -211,6 +211,7 @@ def record_small(name, *options):
 def test_privacy_runs_on_made_reviews(results):
     small = ["--members=200", "--num-test=50", "--tokens=8", "--units=4", "--epochs=2"]
     small += ["--private-units=2", "--private-epochs=2", "--private-batch=50"]
+    small += ["--private-members=200", "--private-words=200", "--num-words=300"]
     figures = record_small("privacy", "--data=sample", *small)["figures"]
     assert figures["steps"] == 8
     assert figures["rate"] == 0.25
@@ -225,8 +226,8 @@ def test_privacy_runs_on_made_reviews(results):
 
 
 def test_members_others_and_validation_do_not_overlap():
-    settings = privacy.Settings(data="sample", members=100)
-    parts = privacy.draw(settings, 10_000)
+    settings = privacy.Settings(data="sample")
+    parts = privacy.draw(settings, 10_000, 100)
     reviews = {name: {tuple(ids) for ids in x} for name, (x, _) in parts.items()}
     assert len(parts["members"][0]) == len(parts["others"][0]) == 100
     assert not reviews["members"] & reviews["others"]

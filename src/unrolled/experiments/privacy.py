@@ -25,7 +25,7 @@ from unrolled.model import Sequential
 from unrolled.optimizers import Adam
 
 NAMED_BY = ()
-NOISES = (0.0, 0.5, 1.0, 2.0, 4.0)  # σ over the clipping length
+NOISES = (0.0, 0.5, 1.0, 2.0)  # σ over the clipping length
 
 
 @dataclass(frozen=True)
@@ -37,15 +37,16 @@ class Settings:
         default="imdb", metadata={"choices": ("imdb", "sample"), "help": "real or made reviews"}
     )
     members: int = field(default=4000, metadata={"help": "training reviews, and as many others"})
+    private_members: int = field(default=8000, metadata={"help": "the same of private models"})
     num_test: int = field(default=5000, metadata={"help": "test reviews"})
     num_words: int = field(default=5000, metadata={"help": "words known to the attacked LSTM"})
-    tokens: int = field(default=100, metadata={"help": "tokens kept of a review, the last ones"})
+    tokens: int = field(default=80, metadata={"help": "tokens kept of a review, the last ones"})
     units: int = field(default=32, metadata={"help": "units and embedding of the attacked LSTM"})
     epochs: int = field(default=10, metadata={"help": "passes until it is overfitted"})
     private_words: int = field(default=1000, metadata={"help": "words of the private models"})
     private_units: int = field(default=8, metadata={"help": "units, embedding of the private LSTM"})
-    private_epochs: int = field(default=12, metadata={"help": "passes of private training"})
-    private_batch: int = field(default=256, metadata={"help": "mean size of a private batch"})
+    private_epochs: int = field(default=10, metadata={"help": "passes of private training"})
+    private_batch: int = field(default=512, metadata={"help": "mean size of a private batch"})
     delta: float = field(default=1e-5, metadata={"help": "δ of (ε, δ)-differential privacy"})
 
 
@@ -152,7 +153,7 @@ def train_privately(
 
     What Adam makes of the noisy gradient looks at no review again, and so costs no privacy.
     """
-    rng, clip, optimizer = np.random.default_rng(seed), 1.0, Adam(learning_rate=0.01)
+    rng, clip, optimizer = np.random.default_rng(seed), 1.0, Adam(learning_rate=0.03)
     rate, size = settings.private_batch / len(x), settings.private_batch
     lengths = np.array([len(ids) for ids in x])
     for _ in range(steps_of(settings, len(x))):
@@ -185,7 +186,7 @@ def bags(x: Any, words: int) -> Array:
 def train_linear(X: Array, y: Array, noise: float, settings: Settings, seed: int) -> Array:
     """Logistic regression w (F,) by DP-SGD: a row of length 1 has a gradient of at most 1."""
     rng, w = np.random.default_rng(seed), np.zeros(X.shape[1])
-    rate, optimizer = settings.private_batch / len(X), Adam(learning_rate=0.1)
+    rate, optimizer = settings.private_batch / len(X), Adam(learning_rate=0.03)
     for _ in range(steps_of(settings, len(X))):
         drawn = rng.random(len(X)) < rate
         gradient = X[drawn].T @ (sigmoid(X[drawn] @ w) - y[drawn])
@@ -233,9 +234,9 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
     """Attack an LSTM trained in the usual way, then LSTM and linear model trained with noise."""
     from tqdm import tqdm
 
-    parts = draw(settings, settings.num_words)
+    parts = draw(settings, settings.num_words, settings.members)
     usual = overfit(settings, parts)
-    parts = draw(settings, settings.private_words)
+    parts = draw(settings, settings.private_words, settings.private_members)
     (x, y), (x_other, y_other), _, (x_test, y_test) = parts.values()
     X, X_other, X_test = (bags(a, settings.private_words) for a in (x, x_other, x_test))
     rate, steps = settings.private_batch / len(x), steps_of(settings, len(x))
@@ -270,7 +271,7 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
     }
 
 
-def draw(settings: Settings, num_words: int) -> dict[str, tuple[Any, Array]]:
+def draw(settings: Settings, num_words: int, members: int) -> dict[str, tuple[Any, Array]]:
     """Members, others, validation and test reviews, and their labels.
 
     Members and others come from one pool, movie or not; the validation reviews, to stop by, are
@@ -279,11 +280,10 @@ def draw(settings: Settings, num_words: int) -> dict[str, tuple[Any, Array]]:
     (x, y), (x_test, y_test), movies = load(settings.data, num_words)
     pool, val = datasets.split_by_movie(movies, seed=settings.seed)
     pool = np.random.default_rng(settings.seed).permutation(pool)
-    n = min(settings.members, len(pool) // 2)
-    members, others, val = pool[:n], pool[n : 2 * n], val[:2000]
+    n = min(members, len(pool) // 2)
     test = np.random.default_rng(0).permutation(len(y_test))[: settings.num_test]
-    chosen = {"members": (x, y, members), "others": (x, y, others)}
-    chosen |= {"val": (x, y, val), "test": (x_test, y_test, test)}
+    chosen = {"members": (x, y, pool[:n]), "others": (x, y, pool[n : 2 * n])}
+    chosen |= {"val": (x, y, val[:2000]), "test": (x_test, y_test, test)}
     return {
         name: (cut(ids[rows], settings.tokens), labels[rows])
         for name, (ids, labels, rows) in chosen.items()
