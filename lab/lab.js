@@ -572,6 +572,7 @@
     $("filler-out").textContent = state.filler;
     $("both").replaceChildren();
     $("broken").textContent = "";
+    drawScore();
     if (!reading) return;
     const { lstm, learned } = reading;
     const from = reading.words.length + 1;
@@ -601,45 +602,50 @@
     return said.join(" ");
   }
 
-  const scores = new Map(); // switches -> right answers in the challenge set
+  const scores = new Map(); // switches -> right answers in the challenge set, by phenomenon
+  const LEARNED = JSON.stringify({ f: null, i: null, o: null, shift: 0 });
+
+  function drawScore() {
+    const key = JSON.stringify(holds());
+    const columns = key === LEARNED ? [LEARNED] : [LEARNED, key];
+    const counted = columns.map((k) => scores.get(k));
+    const names = [...new Set(Lab.data.challenge.map(([, , phenomenon]) => phenomenon))];
+    const rows = names.map((name) => [name, (score) => score[name]]);
+    rows.push(["all 160", (score) => names.reduce((sum, name) => sum + score[name], 0)]);
+    $("score").replaceChildren(
+      ...rows.map(([name, of]) => {
+        const cells = counted.map((score) => node("td", {}, score ? String(of(score)) : "…"));
+        if (cells.length === 1) cells.push(node("td", {}, "–"));
+        return node("tr", {}, node("th", { scope: "row" }, name), ...cells);
+      }),
+    );
+  }
 
   /** Counts right answers over the challenge set, a few reviews at a time. */
-  function score() {
+  const countSoon = later(() => {
     const key = JSON.stringify(holds());
-    const learned = JSON.stringify({ f: null, i: null, o: null, shift: 0 });
-    const shown = () => {
-      const line = (name, k) => (scores.has(k) ? `${name} ${scores.get(k)}` : "");
-      const parts = [line("as learned", learned)];
-      if (key !== learned) parts.push(line("broken", key));
-      $("score").textContent = parts.every(Boolean)
-        ? `Right on the 160 challenge reviews of chapter 8: ${parts.join(", ")}.`
-        : "Counting right answers on the 160 challenge reviews …";
-    };
-    const wanted = [learned, key].filter((k) => !scores.has(k));
-    shown();
-    if (!wanted.length) return;
-    const broken = JSON.parse(wanted[0]);
-    let right = 0;
+    const wanted = [LEARNED, key].find((k) => !scores.has(k));
+    drawScore();
+    if (!wanted) return;
+    const broken = JSON.parse(wanted);
+    const right = {};
     let next = 0;
     const some = () => {
       if (JSON.stringify(holds()) !== key) return; // the switches have moved on
       for (const stop = performance.now() + 8; performance.now() < stop; next++) {
         if (next === Lab.data.challenge.length) {
-          scores.set(wanted[0], right);
-          score();
-          return;
+          scores.set(wanted, right);
+          return countSoon();
         }
-        const [text, label] = Lab.data.challenge[next];
+        const [text, label, phenomenon] = Lab.data.challenge[next];
         const words = Lab.tokenize(text).map(({ word }) => word);
         const { p } = Lab.read(models.lstm, Lab.encode(words, ranks, models.lstm.num_words), broken);
-        right += p[p.length - 1] > 0.5 === Boolean(label);
+        right[phenomenon] = (right[phenomenon] ?? 0) + (p[p.length - 1] > 0.5 === Boolean(label));
       }
       setTimeout(some);
     };
-    setTimeout(some);
-  }
-
-  const scoreSoon = later(score, 300);
+    some();
+  }, 300);
 
   // Drawing it all
 
@@ -694,7 +700,7 @@
     if (at === "end" && reading) state.step = reading.words.length;
     draw();
     mark(Object.keys(models).length === Lab.data.models.length ? "ready" : "reading");
-    scoreSoon();
+    countSoon();
     if (!reading) return say("No verdict: the text holds no word.");
     const count = reading.unknown.filter(Boolean).length;
     say(

@@ -84,7 +84,7 @@ Live.lstmStates = function ({ f, i, g, o, c }) {
       const { c, h } = Live.lstmStates(state);
       return (
         `c = f · c + i · g = ${number(f)} · ${number(old)} + ${number(i)} · ${number(g)} = ` +
-        `${number(c)};  h = o · tanh(c) = ${number(o)} · tanh(${number(c)}) = ${number(h)}.`
+        `${number(c)}; h = o · tanh(c) = ${number(o)} · tanh(${number(c)}) = ${number(h)}.`
       );
     },
   });

@@ -1,0 +1,161 @@
+"""The figures that move compute what `unrolled` does, and are pictures where scripts are off."""
+
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from browser import ROOT, visit
+from unrolled.cells import lstm_step, rnn_step
+from unrolled.layers import SimpleRNN
+from unrolled.losses import binary_crossentropy, binary_crossentropy_gradient
+
+FIGURES = {  # chapter -> figure, script
+    "02-core-concepts": ("fig-ch02-steps", "unrolled"),
+    "04-vanishing-gradients": ("fig-ch04-reach", "reach"),
+    "05-lstm": ("fig-ch05-sliders", "gates"),
+    "06-training": ("fig-ch06-slope", "loss"),
+}
+NAMES = {name: script for name, script in FIGURES.values()}
+
+
+def picture(chapter):
+    """The file that stands for a figure in its chapter."""
+    name, _ = FIGURES[chapter]
+    source = (ROOT / "chapters" / f"{chapter}.md").read_text(encoding="utf-8")
+    return ROOT / "chapters" / re.search(rf"{{figure}} (\S+)\n:name: {name}\n", source)[1]
+
+
+@pytest.fixture(scope="module")
+def page(browser, tmp_path_factory):
+    """All figures on one page, opened from a folder."""
+    folder = ROOT / "lab" / "figures"
+    places = "".join(f'<figure id="{name}"><img alt=""></figure>' for name in NAMES)
+    scripts = "".join(
+        f'<script src="file://{folder}/{name}.js"></script>' for name in ("live", *NAMES.values())
+    )
+    file = tmp_path_factory.mktemp("figures") / "page.html"
+    file.write_text(f"<!doctype html><meta charset=utf-8><title>figures</title>{places}{scripts}")
+    with visit(browser, f"file://{file}") as seen:
+        yield seen.page
+        assert seen.complaints() == []
+
+
+@pytest.mark.parametrize("U", [1.0, -1.5, 0.3])
+def test_the_states_of_the_unrolled_network(page, U):
+    x = [1, 0, -1, 1]
+    h, expected = np.zeros((1, 1)), []
+    for value in x:
+        h, _ = rnn_step(np.full((1, 1), float(value)), h, np.eye(1), U * np.eye(1), np.zeros(1))
+        expected.append(h.item())
+    states = page.evaluate("([x, U]) => Live.rnnStates(x, U)", [x, U])
+    assert np.abs(np.subtract(states, expected)).max() < 1e-12
+
+
+@pytest.mark.parametrize(("scale", "inputs"), [(0.9, 0.1), (1.0, 1.0), (1.5, 0.0), (1.2, 0.3)])
+def test_the_reach_of_a_gradient(page, scale, inputs):
+    network = page.evaluate(
+        """() => Object.fromEntries(Object.entries(Live.network()).map(
+          ([name, values]) => [name, Array.from(values)]))"""
+    )
+    H, D = 16, 8
+    U = np.reshape(network["U"], (H, H))
+    assert np.abs(U @ U.T - np.eye(H)).max() < 1e-12
+    x = inputs * np.reshape(network["x"], (1, -1, D))
+    layer = SimpleRNN(H)
+    layer.build(x.shape, "float64")
+    layer.set_weights([np.reshape(network["W"], (D, H)), scale * U, np.zeros(H)])
+    layer.forward(x)
+    layer.backward(np.reshape(network["dh"], (1, H)), step_gradients=True)
+    expected = np.linalg.norm(layer.step_gradients["h"][0], axis=1)[::-1]
+    norms = page.evaluate(
+        "([scale, inputs]) => Live.gradientNorms(Live.network(), scale, inputs)", [scale, inputs]
+    )
+    assert np.abs(np.divide(norms, expected) - 1).max() < 1e-6
+
+
+def test_the_larger_the_inputs_the_less_is_left(page):
+    for scale in (0.5, 0.8, 0.9, 1.0, 1.2, 1.5):
+        left = [
+            page.evaluate(f"Live.gradientNorms(Live.network(), {scale}, {inputs})[100]")
+            for inputs in (0, 0.1, 0.3, 0.5, 1)
+        ]
+        assert left == sorted(left, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("f", "i", "g", "o", "c"), [(0.9, 0.5, 0.8, 0.7, 1.0), (0.05, 0.95, -0.6, 0.2, -2.5)]
+)
+def test_the_states_of_the_gates(page, f, i, g, o, c):
+    bias = np.array([np.log(i / (1 - i)), np.log(f / (1 - f)), np.arctanh(g), np.log(o / (1 - o))])
+    zeros = np.zeros((1, 4))
+    h, cell, _ = lstm_step(
+        np.zeros((1, 1)), np.zeros((1, 1)), np.full((1, 1), c), zeros, zeros, bias
+    )
+    state = {"f": f, "i": i, "g": g, "o": o, "c": c}
+    states = page.evaluate("(state) => Live.lstmStates(state)", state)
+    assert states["c"] == pytest.approx(cell.item(), abs=1e-12)
+    assert states["h"] == pytest.approx(h.item(), abs=1e-12)
+    assert states["kept"] + states["added"] == pytest.approx(states["c"])
+
+
+@pytest.mark.parametrize("y", [0.0, 1.0])
+@pytest.mark.parametrize("p", [0.01, 0.2, 0.5, 0.99])
+def test_the_loss_and_its_gradients(page, p, y):
+    answer = page.evaluate("([p, y]) => Live.loss(p, y)", [p, y])
+    P, z = np.array([[p]]), np.array([[np.log(p / (1 - p))]])
+    assert answer["J"] == pytest.approx(binary_crossentropy([y], P))
+    assert answer["dp"] == pytest.approx(binary_crossentropy_gradient([y], P).item())
+    by_logit = binary_crossentropy_gradient([y], z, from_logits=True).item()
+    assert answer["dz"] == pytest.approx(by_logit)
+
+
+@pytest.mark.parametrize("chapter", FIGURES)
+def test_the_picture_is_the_figure_at_its_start(page, chapter):
+    """UNROLLED_STILLS=1 writes the pictures anew."""
+    drawn = page.evaluate(f"Live.figures['{FIGURES[chapter][0]}'].still")
+    if "UNROLLED_STILLS" in os.environ:
+        Path(picture(chapter)).write_text(drawn, encoding="utf-8")
+    assert picture(chapter).read_text(encoding="utf-8") == drawn
+
+
+def test_keys_move_what_is_drawn(page):
+    for name in NAMES:
+        figure = page.locator(f"#{name}")
+        slider = figure.locator("input[type=range]").first
+        before = figure.locator("svg").inner_html(), figure.locator(".live-words").inner_text()
+        slider.focus()
+        page.keyboard.press("ArrowLeft")
+        after = figure.locator("svg").inner_html(), figure.locator(".live-words").inner_text()
+        assert before[0] != after[0]
+        assert before[1] != after[1]
+        assert after[1] in slider.get_attribute("aria-valuetext")
+
+
+def test_buttons_step_through_time(page):
+    network = page.locator("#fig-ch02-steps")
+    network.get_by_role("button", name="Start").click()
+    assert network.get_by_role("button", name="Back").is_disabled()
+    network.get_by_role("button", name="On").click()
+    assert network.locator(".live-words").inner_text().startswith("Step 1: the word is praise")
+    gates = page.locator("#fig-ch05-sliders")
+    gates.get_by_role("button", name="Write").click()
+    gates.get_by_role("button", name="Next step").click()
+    gates.get_by_role("button", name="Keep").click()
+    candidate = gates.locator("output").nth(2).inner_text()
+    assert f"= {candidate};" in gates.locator(".live-words").inner_text()
+
+
+@pytest.mark.parametrize("chapter", FIGURES)
+def test_a_chapter_moves_with_scripts_and_shows_without(browser, site, chapter):
+    name, _ = FIGURES[chapter]
+    url = f"file://{site}/chapters/{chapter}.html"
+    with visit(browser, url) as seen:
+        assert seen.page.locator(f"#{name} svg.live").count() == 1
+        assert seen.page.locator(f"#{name} figcaption").count() == 1
+    with visit(browser, url, java_script_enabled=False) as seen:
+        shown = seen.page.locator(f"#{name} img")
+        assert shown.get_attribute("alt")
+        assert shown.bounding_box()["height"] > 100
