@@ -330,3 +330,49 @@ def spreads(
                 ax.get_legend().remove()  # one for all panels
         axes[-1, 0].set_xlabel(xlabel)
         plt.show()
+
+
+def dots(
+    plots: Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]],
+    height: float = 3.8,
+    **labels: Any,
+) -> None:
+    """Show a panel for each title, side by side: rows of dots, one dot for each seed.
+
+    plots: title -> series -> row -> numbers. A series has one colour and marker in all panels.
+    labels: as for `ax.set` of every panel.
+    """
+    with plt.rc_context(STYLE):
+        fig, axes = figure(len(plots), height=height, squeeze=False, sharey=True, sharex=True)
+        for ax, (title, series) in zip(axes[0], plots.items(), strict=True):
+            for number, (name, rows) in enumerate(series.items()):
+                shift = 0.18 * (number - (len(series) - 1) / 2)
+                pairs = [(v, k + shift) for k, values in enumerate(rows.values()) for v in values]
+                style = {"marker": _MARKERS[number % 6], "s": 26, "alpha": 0.75, "zorder": 3}
+                color = list(COLORS.values())[number % 6]
+                ax.scatter(*zip(*pairs, strict=True), label=name, color=color, **style)
+            ax.set_yticks(range(len(rows)), list(rows))
+            ax.set(title=title, **labels)
+        axes[0, 0].invert_yaxis()
+        fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=6)
+        plt.show()
+
+
+def squares(
+    plots: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[float]]]],
+    labels: Mapping[str, tuple[str, str]],
+) -> None:
+    """Show square panels from 0 to 1 side by side, each with its diagonal, and curves in them.
+
+    plots: title -> name -> x and y of a curve. labels: title -> what is on the x- and the y-axis.
+    """
+    with plt.rc_context(STYLE):
+        _, axes = figure(len(plots), height=3.5, squeeze=False)
+        for ax, (title, curves) in zip(axes[0], plots.items(), strict=True):
+            ax.plot([0, 1], [0, 1], color=COLORS["grey"], linestyle=":", linewidth=1)
+            for number, (name, (x, y)) in enumerate(curves.items()):
+                style = {"linestyle": _DASHES[number % 4], "marker": _MARKERS[number % 6]}
+                ax.plot(x, y, label=name, color=color_of(name, number), markersize=3, **style)
+            ax.set(title=title, xlabel=labels[title][0], ylabel=labels[title][1], aspect="equal")
+            ax.legend(fontsize="small")
+        plt.show()
