@@ -38,8 +38,9 @@ def test_rounds_give_what_the_loop_gives(T):
         minimal.MinGRU(4, parallel=False),
         minimal.SelfAttention(4),
         minimal.PlaceMarks(),
+        minimal.LastStep(),
     ],
-    ids=["mingru", "mingru-loop", "attention", "places"],
+    ids=["mingru", "mingru-loop", "attention", "places", "last"],
 )
 def test_gradients_of_the_small_layers(layer, mask):
     set_random_seed(1)

@@ -168,6 +168,24 @@ class PlaceMarks(Layer):
         return dy
 
 
+class LastStep(Layer):
+    """y (B, D): the last step of x (B, T, D), where padding in front leaves the last word."""
+
+    def compute_mask(self, x: Any, mask: Any = None) -> Any:
+        return None
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return (input_shape[0], input_shape[2])
+
+    def _forward(self, x: Array, mask: Any, training: bool) -> tuple[Array, Any]:
+        return x[:, -1], x.shape
+
+    def _backward(self, dy: Array, shape: Any) -> Array:
+        dx = np.zeros(shape, self.dtype)
+        dx[:, -1] = dy
+        return dx
+
+
 @dataclass(eq=False)
 class ShortMemoryLSTM(Layer):
     """An LSTM that reads all steps and learns from the last `truncate`: y (B, H).
