@@ -60,17 +60,15 @@ def epsilon(noise: float, rate: float, steps: int, delta: float) -> float:
     if noise == 0:
         return math.inf
     best = math.inf
+    log_factorial = np.cumsum(np.log(np.maximum(1, np.arange(257))))
     for order in range(2, 257):
         k = np.arange(order + 1)
-        factorials = np.array([math.lgamma(n + 1) for n in range(order + 1)])
-        logs = factorials[-1] - factorials - factorials[::-1]  # of the binomial coefficients
-        if rate < 1:
-            logs = logs + k * math.log(rate) + (order - k) * math.log1p(-rate)
-            logs = logs + k * (k - 1) / (2 * noise**2)
-        else:
-            logs = np.array([order * (order - 1) / (2 * noise**2)])
-        moment = logs.max() + math.log(np.exp(logs - logs.max()).sum())
-        best = min(best, steps * moment / (order - 1) - math.log(delta) / (order - 1))
+        terms = k * (k - 1) / (2 * noise**2)
+        if rate < 1:  # the binomial's; of the whole data only the last term is left
+            terms += log_factorial[order] - log_factorial[k] - log_factorial[order - k]
+            terms += k * math.log(rate) + (order - k) * math.log1p(-rate)
+        moment = np.logaddexp.reduce(terms) if rate < 1 else terms[-1]
+        best = min(best, float(steps * moment - math.log(delta)) / (order - 1))
     return best
 
 
