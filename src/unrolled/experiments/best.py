@@ -1,20 +1,24 @@
 """The best single recurrent reader of the movie reviews that trains in minutes on two cores.
 
 A bidirectional LSTM over word vectors that come from unlabelled reviews and over the votes of
-n-grams, with maximum and mean over time. Each part can be switched off. Book: chapter 8.
+n-grams, with maximum and mean over time. Each part can be switched off. With the default settings
+the reader goes to models/best.npz, as `load` reads it. Book: chapter 8.
 """
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from unrolled import datasets
+from unrolled import datasets, saving
+from unrolled.experiments import challenge
 from unrolled.experiments.measures import test_figures
+from unrolled.experiments.models import packed
 from unrolled.experiments.parts import FOLD, Beside, FallingAdam, MaxAndMean, TextInput, shortened
+from unrolled.experiments.record import command, commit, results_folder
 from unrolled.experiments.vectors import movie_folds, nbsvm_probability, ngram_votes, word_vectors
 from unrolled.layers import (
     LSTM,
@@ -29,7 +33,8 @@ from unrolled.model import Sequential
 from unrolled.seeding import set_random_seed
 
 NAMED_BY = ("measured_on",)
-POOLINGS = {"max": GlobalMaxPooling1D, "mean": GlobalAveragePooling1D, "both": MaxAndMean}
+VOTE_STEP = np.float16(1 / 256)  # votes are kept as whole numbers of it
+POOLINGS = {"max": GlobalMaxPooling1D, "mean": GlobalAveragePooling1D}
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ class Settings:
     directions: int = field(default=2, metadata={"choices": (1, 2), "help": "ways of reading"})
     pooling: str = field(
         default="both",
-        metadata={"choices": ("last", *POOLINGS), "help": "what goes on from the states"},
+        metadata={"choices": ("last", *POOLINGS, "both"), "help": "what goes on from the states"},
     )
     vectors: int = field(
         default=1, metadata={"choices": (0, 1), "help": "1: word vectors from unlabelled reviews"}
@@ -107,9 +112,10 @@ def build_model(
     lstm = LSTM(settings.units, return_sequences=settings.pooling != "last")
     reader: Layer = Bidirectional(lstm) if settings.directions == 2 else lstm
     layers: list[Layer] = [text, Dropout(settings.dropout), reader]
-    if settings.pooling != "last":
-        if text.num_votes:
-            layers[-1] = Beside(reader, text.num_votes)
+    if settings.pooling == "both":
+        layers[-1] = Beside(reader, text.num_votes)
+        layers.append(MaxAndMean(text.num_votes))
+    elif settings.pooling != "last":
         layers.append(POOLINGS[settings.pooling]())
     layers += [Dropout(settings.dropout), Dense(1, activation="sigmoid")]
     model = Sequential(layers)
@@ -151,7 +157,7 @@ def train(
     return model, history.history
 
 
-def predict(model: Sequential, x: np.ndarray, tokens: int) -> np.ndarray:
+def predict(model: Sequential, x: Any, tokens: int) -> np.ndarray:
     """Probabilities (N,) that the reviews are positive."""
     return model.predict([shortened(ids, tokens) for ids in x], batch_size=128)[:, 0]
 
@@ -171,6 +177,40 @@ class Clock:
         self.now = now
 
 
+def rounded(model: Sequential) -> tuple[list[Any], list[Any], list[Any]]:
+    """Round a reader's weights to int8 and its votes to VOTE_STEP, in place; what to store of it:
+    weights, their scales, [votes as whole numbers].
+
+    The votes are those that have seen all training reviews.
+    """
+    weights, scales = packed(model.weights)
+    model.set_weights(saving.weights({"weights": weights, "scales": scales}))
+    text: Any = model.layers[0]
+    if text.votes is None:
+        return weights, scales, []
+    whole = np.rint(text.votes[:1] / VOTE_STEP).astype(np.int16)
+    text.votes = whole * VOTE_STEP
+    return weights, scales, [whole]
+
+
+def load(path: saving.PathLike = saving.STORED / "best.npz") -> tuple[Sequential, dict[str, Any]]:
+    """The stored reader and what is known about it: settings, vocabulary, test accuracy and more.
+
+    It reads lists of ids, [1, rank + 3, ...], cut by `parts.shortened` to settings["tokens"].
+    """
+    header, arrays = saving.read(path)
+    votes = arrays["votes"][0] * VOTE_STEP if arrays["votes"] else None
+    model = build_model(Settings(**header["settings"]), None, votes)
+    model.set_weights(saving.weights(arrays))
+    return model, header
+
+
+def challenge_answers(model: Sequential, word_index: dict[str, int], tokens: int) -> np.ndarray:
+    """Probabilities (160,) for the reviews of the challenge set, in its order."""
+    texts = [review.text for review in datasets.load_challenge()]
+    return predict(model, [datasets.encode(text, word_index) for text in texts], tokens)
+
+
 def run(settings: Settings, partial: Path) -> dict[str, Any]:
     """Learn vectors and votes, train, read the test set (or the movies held out) once."""
     reviews = load_reviews(settings)
@@ -188,30 +228,49 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
         clock.lap("votes")
     model, curves = train(settings, reviews, vectors, votes, folds, verbose=1)
     clock.lap("fit")
+    weights, scales, whole_votes = rounded(model)
     probability = predict(model, reviews.x_measured, settings.tokens)
     clock.lap("prediction")
     counted = nbsvm_probability(reviews.x, reviews.y, reviews.x_measured, settings.vote_bits)
     clock.lap("nbsvm")
-    both = (probability + counted) / 2
 
     def accuracy(p: np.ndarray) -> float:
         return float(np.mean((p > 0.5) == reviews.y_measured))
 
+    word_index = datasets.get_word_index(settings.data)
+    answers = challenge_answers(model, word_index, settings.tokens)
     figures = test_figures(reviews.y_measured, probability)
     if settings.measured_on == "validation":
         figures = {"validation_accuracy": figures["test_accuracy"]}
+    figures |= {
+        "parameters": sum(w.size for w in model.weights),
+        "nbsvm_accuracy": accuracy(counted),
+        "ensemble_accuracy": accuracy((probability + counted) / 2),
+        "challenge": challenge.scores(answers),
+        "challenge_answers": [round(float(p), 5) for p in answers],
+    }
+    data = {
+        "name": settings.data,
+        "sha256": datasets.source_hash() if settings.data == "imdb" else None,
+    }
+    if settings == Settings():
+        header = {
+            "settings": asdict(settings),
+            "seed": settings.seed,
+            "vocabulary": sorted(word_index, key=lambda word: word_index[word]),
+            "data": data,
+            "test_accuracy": figures["test_accuracy"],
+            "commit": commit(),
+            "command": command("best", settings, NAMED_BY),
+        }
+        arrays = {"weights": weights, "scales": scales, "votes": whole_votes}
+        path = results_folder().parent / "models" / "best.npz"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        saving.write(path, header, arrays, compressed=True)
     learning = [clock.seconds.get(name, 0) for name in ("vectors", "votes", "fit")]
     return {
-        "data": {
-            "name": settings.data,
-            "sha256": datasets.source_hash() if settings.data == "imdb" else None,
-        },
+        "data": data,
         "seconds": {**clock.seconds, "training": round(sum(learning), 2)},
         "curves": {name: [round(v, 5) for v in values] for name, values in curves.items()},
-        "figures": {
-            **figures,
-            "parameters": sum(w.size for w in model.weights),
-            "nbsvm_accuracy": accuracy(counted),
-            "ensemble_accuracy": accuracy(both),
-        },
+        "figures": figures,
     }

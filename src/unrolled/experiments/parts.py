@@ -16,6 +16,7 @@ from unrolled.seeding import generator
 
 START, UNKNOWN = 1, 2  # as in datasets.text
 FOLD = 1_000_000  # an id FOLD + k at the head of a training review says: it is in fold k
+SCALE = 10.0  # of what goes past a layer: the mean of many votes is small
 WARM_UP = 0.1  # the share of the steps in which the learning rate rises
 
 
@@ -117,7 +118,7 @@ class TextInput(Layer):
 
 
 class Beside(Layer):
-    """y = [layer(x), the last `features` features of x]: a way past a layer."""
+    """y = [layer(x), SCALE * the last `features` features of x]: a way past a layer."""
 
     def __init__(self, layer: Layer, features: int) -> None:
         super().__init__()
@@ -136,41 +137,47 @@ class Beside(Layer):
 
     def _forward(self, x: Array, mask: Any, training: bool) -> tuple[Array, bool]:
         y = self.layer.forward(x, mask, training)
-        return np.concatenate([y, x[..., x.shape[-1] - self.kept :]], axis=-1), True
+        past = SCALE * x[..., x.shape[-1] - self.kept :]
+        return np.concatenate([y, past.astype(y.dtype)], axis=-1), True
 
     def _backward(self, dy: Array, cache: Any) -> Array:
         width = dy.shape[-1] - self.kept
         dx = self.layer.backward(dy[..., :width]).copy()
-        dx[..., dx.shape[-1] - self.kept :] += dy[..., width:]
+        dx[..., dx.shape[-1] - self.kept :] += SCALE * dy[..., width:]
         self.gradients = self.layer.gradients
         return dx
 
 
 class MaxAndMean(Layer):
-    """y (B, 2D) = [the largest, the mean] over the real steps of each feature."""
+    """y (B, 2D - beside): over the real steps the largest of all but the last `beside` features
+    of x, then the mean of all.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, beside: int = 0) -> None:
         super().__init__()
-        self.poolings = GlobalMaxPooling1D(), GlobalAveragePooling1D()
+        self.beside = beside
+        self.largest, self.mean = GlobalMaxPooling1D(), GlobalAveragePooling1D()
 
     def _make_weights(self, D: Any) -> list[Array]:
-        for pooling in self.poolings:
-            pooling.build((None, None, D), self.dtype.name)
+        self.largest.build((None, None, D - self.beside), self.dtype.name)
+        self.mean.build((None, None, D), self.dtype.name)
         return []
 
     def compute_mask(self, x: Any, mask: Any = None) -> Any:
         return None
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        return (input_shape[0], 2 * (input_shape[2] or 0))
+        return (input_shape[0], 2 * (input_shape[2] or 0) - self.beside)
 
-    def _forward(self, x: Array, mask: Any, training: bool) -> tuple[Array, bool]:
-        return np.concatenate([p.forward(x, mask, training) for p in self.poolings], axis=1), True
+    def _forward(self, x: Array, mask: Any, training: bool) -> tuple[Array, int]:
+        asked = x.shape[2] - self.beside
+        pooled = self.largest.forward(x[:, :, :asked], mask), self.mean.forward(x, mask)
+        return np.concatenate(pooled, axis=1), asked
 
-    def _backward(self, dy: Array, cache: Any) -> Array:
-        halves = np.split(dy, 2, axis=1)
-        dx = [p.backward(half) for p, half in zip(self.poolings, halves, strict=True)]
-        return dx[0] + dx[1]
+    def _backward(self, dy: Array, asked: int) -> Array:
+        dx = self.mean.backward(dy[:, asked:])
+        dx[:, :, :asked] += self.largest.backward(dy[:, :asked])
+        return dx
 
 
 @dataclass(kw_only=True)

@@ -15,7 +15,7 @@ from unrolled.experiments.parts import UNKNOWN, ngram_buckets
 WINDOW = 5  # neighbours counted on each side
 SMOOTHING = 0.75  # of the neighbours' frequencies
 LONGEST = 3  # words of an n-gram that votes
-LARGEST = 5.0  # a vote, in root mean squares of all votes
+LARGEST = 15.0  # a vote, in root mean squares of all votes
 Reviews = Any  # an iterable of sequences of ids: lists, or the arrays of the loaders
 
 
