@@ -279,11 +279,13 @@
     const { p } = reading.lstm;
     const a = axes(svg, p.length);
     grid(a, [0, 0.5, 1]);
-    const ends = `L${a.x(p.length - 1)} ${a.y(0.5)}L${a.x(0)} ${a.y(0.5)}Z`;
-    const over = Array.from(p, (v) => Math.max(v, 0.5));
-    const under = Array.from(p, (v) => Math.min(v, 0.5));
-    shape(svg, "path", { class: "lab-over", d: path(a, over) + ends });
-    shape(svg, "path", { class: "lab-under", d: path(a, under) + ends });
+    const area = `${path(a, p)}L${a.x(p.length - 1)} ${a.y(0.5)}L${a.x(0)} ${a.y(0.5)}Z`;
+    for (const [side, high, low] of [["over", 1, 0.5], ["under", 0.5, 0]]) {
+      const clip = shape(svg, "clipPath", { id: `lab-clip-${side}` });
+      const half = { x: 0, y: a.y(high), width: a.right, height: a.y(low) - a.y(high) };
+      shape(clip, "rect", half);
+      shape(svg, "path", { class: `lab-${side}`, "clip-path": `url(#lab-clip-${side})`, d: area });
+    }
     if (reading.learned !== reading.lstm) {
       shape(svg, "path", { class: "lab-line lab-learned", d: path(a, reading.learned.p) });
     }
@@ -376,7 +378,8 @@
         node("i", gate === "c" ? { class: "lab-both-ways" } : {}),
         node("span", { id: `lab-high-${gate}` }, "1"),
       );
-      const caption = node("figcaption", {}, node("b", {}, title), node("span", {}, meaning), key);
+      const note = node("span", { id: `lab-note-${gate}` }, meaning);
+      const caption = node("figcaption", {}, node("b", {}, title), note, key);
       const canvas = node("canvas", {
         id: `lab-map-${gate}`,
         tabindex: "0",
@@ -390,7 +393,9 @@
       canvas.addEventListener("pointermove", (event) => event.buttons || show(event, canvas));
       canvas.addEventListener("pointerdown", (event) => show(event, canvas));
       canvas.addEventListener("keydown", keyOnMap);
+      canvas.addEventListener("pointerleave", () => drawMeanings());
       canvas.addEventListener("focus", () => drawValue(gate));
+      canvas.addEventListener("blur", () => drawMeanings());
     }
   }
 
@@ -432,15 +437,19 @@
     say(drawValue(event.currentTarget.dataset.gate));
   }
 
+  /** The exact value, in the caption of its panel. */
   function drawValue(gate, step = state.step, unit = state.unit) {
     if (!reading) return "";
-    const value = reading.lstm[gate][step * order.length + unit];
+    const value = number(reading.lstm[gate][step * order.length + unit], 3);
     const weight = models.lstm.weights.output_kernel[unit];
-    const text =
-      `${GATES[gate][0]} = ${number(value, 3)} · unit ${unit} (weight ${signed(weight)}) · ` +
-      `${step ? `word ${step}, “${wordAt(step)}”` : "start"}`;
-    $("value").textContent = text;
-    return text;
+    const text = `${value} · ${step ? `“${wordAt(step)}”` : "start"} · unit ${unit} (${signed(weight)})`;
+    drawMeanings();
+    $(`note-${gate}`).textContent = text;
+    return `${GATES[gate][0]} ${text}`;
+  }
+
+  function drawMeanings() {
+    for (const [gate, [, meaning]] of Object.entries(GATES)) $(`note-${gate}`).textContent = meaning;
   }
 
   function drawMaps() {
@@ -460,26 +469,23 @@
     const T = reading.ids.length;
     const values = reading.lstm[gate];
     const wide = width - LEFT - RIGHT;
-    let most = 1;
-    if (gate === "c") {
-      for (const value of values) most = Math.max(most, Math.abs(value));
-      $("low-c").textContent = number(-most, 1);
-      $("high-c").textContent = number(most, 1);
-    }
+    const [low, high] = range(gate, values);
+    $(`low-${gate}`).textContent = number(low, 1);
+    $(`high-${gate}`).textContent = number(high, 1);
     pen.fillStyle = paint.text;
     pen.font = "11px sans-serif";
     pen.textAlign = "right";
     if (state.alone) {
-      drawAlone(pen, { gate, values, most, wide, height, T, H, paint });
+      drawAlone(pen, { values, low, high, wide, height, T, H, paint });
     } else {
       pen.fillText("for", LEFT - 6, 11);
       pen.fillText("against", LEFT - 6, height - 4, LEFT - 8);
       const image = new ImageData(T, H);
       for (let t = 0; t < T; t++) {
         for (let row = 0; row < H; row++) {
-          const value = values[t * H + order[row]] / most;
+          const value = values[t * H + order[row]];
           const end = value < 0 ? paint.down : paint.up;
-          const share = Math.min(Math.abs(value), 1);
+          const share = gate === "c" ? Math.abs(value) / high : (value - low) / (high - low);
           const at = (row * T + t) * 4;
           for (let k = 0; k < 3; k++) {
             image.data[at + k] = paint.zero[k] + share * (end[k] - paint.zero[k]);
@@ -503,22 +509,38 @@
     else pen.strokeRect(left + wide / T / 2, 0, 0, height);
   }
 
+  /** The values at the ends of the colours: c goes as far both ways; tenths, for a gate. */
+  function range(gate, values) {
+    let [low, high] = [Infinity, -Infinity];
+    for (const value of values) {
+      low = Math.min(low, value);
+      high = Math.max(high, value);
+    }
+    if (gate === "c") {
+      const most = Math.max(-low, high, 0.1);
+      return [-most, most];
+    }
+    if (low === high) return [0, 1];
+    return [Math.floor(low * 10) / 10, Math.ceil(high * 10) / 10];
+  }
+
   /** One unit as a curve, in the place of the heat map. */
-  function drawAlone(pen, { gate, values, most, wide, height, T, H, paint }) {
-    const low = gate === "c" ? -most : 0;
-    const y = (value) => height - 8 - ((value - low) / (most - low)) * (height - 16);
-    pen.fillText(number(most, 1), LEFT - 6, y(most) + 6);
+  function drawAlone(pen, { values, low, high, wide, height, T, H, paint }) {
+    const x = (t) => LEFT + ((t + 0.5) * wide) / T;
+    const y = (value) => height - 8 - ((value - low) / (high - low)) * (height - 16);
+    pen.fillText(number(high, 1), LEFT - 6, y(high) + 6);
     pen.fillText(number(low, 1), LEFT - 6, y(low));
     pen.globalAlpha = 0.25;
-    for (const value of [low, 0, most]) pen.fillRect(LEFT, y(value), wide, 1);
+    for (const value of [low, (low + high) / 2, high]) pen.fillRect(LEFT, y(value), wide, 1);
     pen.globalAlpha = 1;
-    pen.strokeStyle = `rgb(${paint.up})`;
+    pen.strokeStyle = pen.fillStyle = `rgb(${paint.up})`;
     pen.lineWidth = 2;
     pen.beginPath();
-    for (let t = 0; t < T; t++) {
-      pen.lineTo(LEFT + ((t + 0.5) * wide) / T, y(values[t * H + state.unit]));
-    }
+    for (let t = 0; t < T; t++) pen.lineTo(x(t), y(values[t * H + state.unit]));
     pen.stroke();
+    pen.beginPath();
+    pen.arc(x(state.step), y(values[state.step * H + state.unit]), 4, 0, 7);
+    pen.fill();
   }
 
   // The numbers of a step
