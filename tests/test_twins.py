@@ -146,11 +146,9 @@ def test_a_change_of_the_library_makes_the_twin_stale(chapter):
     assert any("stale" in problem for problem in twins.problems(chapter, "another library"))
 
 
-@pytest.mark.parametrize(
-    "changed", ["src/unrolled/cells.py", "requirements.txt", "results/run.json", "src/u/a.npz"]
-)
+@pytest.mark.parametrize("changed", ["src/unrolled/cells.py", "requirements.txt", "src/u/a.npz"])
 def test_the_library_digest_sees_each_dependency(tmp_path, changed):
-    for name in ("src/unrolled/cells.py", "requirements.txt", "results/run.json", "src/u/a.npz"):
+    for name in ("src/unrolled/cells.py", "requirements.txt", "src/u/a.npz"):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("before", encoding="utf-8")
@@ -160,20 +158,29 @@ def test_the_library_digest_sees_each_dependency(tmp_path, changed):
     assert twins.library_digest(tmp_path) != before
 
 
-def test_the_benchmark_counts_for_the_chapter_that_names_it(tmp_path):
+@pytest.mark.parametrize(
+    ("result", "code"),
+    [
+        ("bench.json", 'open("bench.json")'),
+        ("imdb-rnn-seed0.json", 'read_results("imdb")'),
+        ("imdb-rnn-seed0.json", "show('imdb-rnn-seed0')"),
+    ],
+)
+def test_a_result_counts_for_the_chapters_that_name_it(tmp_path, result, code):
     (tmp_path / "results").mkdir()
-    bench = tmp_path / "results" / "bench.json"
-    with_bench, without = (
-        nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
-        for code in ('open("bench.json")', "1")
+    path = tmp_path / "results" / result
+    naming, silent = (
+        nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+        for source in (code, "imdb = bench = 'padding'")
     )
     digests = []
-    for text in ("before", "after"):
-        bench.write_text(text, encoding="utf-8")
+    for text in (None, "before", "after"):  # not there yet, there, another
+        if text:
+            path.write_text(text, encoding="utf-8")
         library = twins.library_digest(tmp_path)
-        digests.append([twins.digest_of(n, library, tmp_path) for n in (with_bench, without)])
-    assert digests[0][0] != digests[1][0]
-    assert digests[0][1] == digests[1][1]
+        digests.append([twins.digest_of(n, library, tmp_path) for n in (naming, silent)])
+    assert len({naming for naming, _ in digests}) == 3
+    assert len({silent for _, silent in digests}) == 1
 
 
 @pytest.mark.parametrize("count", [None, 7])

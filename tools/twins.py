@@ -1,8 +1,8 @@
 """The chapters' twins: chapters/NN-name.md is the source, NN-name.ipynb holds its tested outputs.
 
 A twin is stale when something its outputs depend on has changed since it was executed: the
-chapter's code, the library, the lock file or the recorded results. A digest of these stands in the
-twin's metadata.
+chapter's code, the library, the stored models, the lock file or the recorded runs that it names. A
+digest of these stands in the twin's metadata.
 """
 
 import argparse
@@ -10,6 +10,7 @@ import copy
 import hashlib
 import json
 import os
+import re
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -32,9 +33,7 @@ ENVIRONMENT = {
     "PYTHONHASHSEED": "0",
 }
 
-DEPENDENCIES = ("src/**/*.py", "src/**/*.npz", "src/**/*.txt", "requirements.txt", "results/*.json")
-# Results that count only for the chapters whose code names them.
-NAMED = ("bench.json", "ledger.json")
+DEPENDENCIES = ("src/**/*.py", "src/**/*.npz", "src/**/*.txt", "models/*.npz", "requirements.txt")
 
 
 def sources(pattern: str = "") -> list[Path]:
@@ -56,21 +55,29 @@ def read_source(source: Path) -> NotebookNode:
 
 
 def library_digest(root: Path = ROOT) -> str:
-    """Digest of all that the chapters share: library, lock file, recorded runs."""
+    """Digest of all that the chapters share: library, stored models, lock file."""
     digest = hashlib.sha256()
     for pattern in DEPENDENCIES:
-        for path in sorted(p for p in root.glob(pattern) if p.name not in NAMED):
+        for path in sorted(root.glob(pattern)):
             digest.update(path.relative_to(root).as_posix().encode() + b"\0")
             digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 
 
 def digest_of(notebook: NotebookNode, library: str, root: Path = ROOT) -> str:
-    """Digest of all that the outputs of `notebook` depend on."""
+    """Digest of all that the outputs of `notebook` depend on.
+
+    The runs of an experiment count if the code names it in quotes: `read_results("imdb")`.
+    """
     code = [(c.source, c.metadata.get("tags", [])) for c in notebook.cells if is_code(c)]
-    named = [name for name in NAMED if any(name in source for source, _ in code)]
-    results = [hashlib.sha256((root / "results" / n).read_bytes()).hexdigest() for n in named]
-    return hashlib.sha256(json.dumps([library, code, *results]).encode()).hexdigest()
+    quoted = set(re.findall(r"""["'](\w+)["'.-]""", "\n".join(source for source, _ in code)))
+    paths = sorted((root / "results").glob("*.json"))
+    results = [
+        (path.name, hashlib.sha256(path.read_bytes()).hexdigest())
+        for path in paths
+        if path.stem.partition("-")[0] in quoted
+    ]
+    return hashlib.sha256(json.dumps([library, code, results]).encode()).hexdigest()
 
 
 def is_code(cell: NotebookNode) -> bool:
