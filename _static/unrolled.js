@@ -1,0 +1,244 @@
+/* What every page of the book does: colours, menus, search, copying, printing.
+   It stands in for the theme's scripts; each part works on its own and writes nothing to the console. */
+(function () {
+  "use strict";
+
+  const root = document.documentElement;
+  const all = (selector, inside = document) => Array.from(inside.querySelectorAll(selector));
+  const one = (selector) => document.querySelector(selector);
+  const wide = (pixels) => matchMedia(`(min-width: ${pixels}px)`).matches;
+
+  function element(name, properties = {}) {
+    return Object.assign(document.createElement(name), properties);
+  }
+
+  /* Colours: as the system, light, dark. */
+  function colours() {
+    const button = one(".theme-switch-button");
+    const system = matchMedia("(prefers-color-scheme: dark)");
+    const modes = ["auto", "light", "dark"];
+    const names = { auto: "as the system", light: "light", dark: "dark" };
+    function show(mode) {
+      root.dataset.mode = mode;
+      root.dataset.theme = mode === "auto" ? (system.matches ? "dark" : "light") : mode;
+      if (button) {
+        button.title = `Colours: ${names[mode]}`;
+        button.setAttribute("aria-label", button.title);
+      }
+      // Pages that draw in the theme's colours listen to this.
+      document.dispatchEvent(new CustomEvent("unrolled:theme", { detail: root.dataset.theme }));
+    }
+    system.addEventListener("change", () => show(root.dataset.mode));
+    if (button) {
+      button.addEventListener("click", () => {
+        const mode = modes[(modes.indexOf(root.dataset.mode) + 1) % modes.length];
+        try {
+          localStorage.setItem("mode", mode);
+        } catch (blocked) {
+          /* The choice then lasts as long as the page. */
+        }
+        show(mode);
+      });
+    }
+    show(root.dataset.mode || "auto");
+  }
+
+  /* A dialog that any press outside it closes; Escape does so by itself. */
+  function dialog(box) {
+    const close = element("button", { type: "button", className: "dialog-close", textContent: "Close" });
+    close.addEventListener("click", () => box.close());
+    box.append(close);
+    box.addEventListener("click", (press) => {
+      const edge = box.getBoundingClientRect();
+      const inside =
+        press.clientX >= edge.left && press.clientX <= edge.right &&
+        press.clientY >= edge.top && press.clientY <= edge.bottom;
+      // A press on the keyboard has no place: it comes from a control inside.
+      if (press.detail > 0 && !inside) box.close();
+      if (press.target.closest("a[href^='#']")) box.close();
+    });
+  }
+
+  /* The two side bars: beside the text where there is room, else in a dialog. */
+  function sidebar(button, bar, box, room) {
+    if (!button || !bar || !box) return;
+    dialog(box);
+    function swap(from, to) {
+      all(":scope > :not(.dialog-close)", from).forEach((child) => to.append(child));
+      Array.from(from.classList).forEach((name) => {
+        from.classList.remove(name);
+        to.classList.add(name);
+      });
+    }
+    button.addEventListener("click", () => {
+      if (wide(room)) {
+        const hidden = bar.classList.toggle("pst-sidebar-hidden");
+        button.setAttribute("aria-expanded", String(!hidden));
+        return;
+      }
+      swap(bar, box);
+      box.showModal();
+    });
+    box.addEventListener("close", () => {
+      swap(box, bar);
+      button.focus();
+    });
+    matchMedia(`(min-width: ${room}px)`).addEventListener("change", (now) => {
+      if (now.matches && box.open) box.close();
+    });
+  }
+
+  function search() {
+    const box = one("#pst-search-dialog");
+    if (!box) return;
+    dialog(box);
+    const apple = /Mac|iPhone|iPad/.test(navigator.platform);
+    if (apple) all(".kbd-shortcut__modifier").filter((k) => k.textContent === "Ctrl").forEach((k) => (k.textContent = "⌘"));
+    function open() {
+      const field = one("main form.bd-search input") || box.querySelector("input");
+      if (box.contains(field) && !box.open) box.showModal();
+      field.focus();
+      field.select();
+    }
+    all(".search-button__button").forEach((button) => button.addEventListener("click", open));
+    addEventListener("keydown", (press) => {
+      const modifier = apple ? press.metaKey : press.ctrlKey;
+      if (modifier && !press.shiftKey && !press.altKey && press.key.toLowerCase() === "k") {
+        press.preventDefault();
+        if (box.open) box.close();
+        else open();
+      }
+    });
+  }
+
+  /* A button on every block of code to read, none on what code printed. */
+  function copying() {
+    const said = element("p", { className: "visually-hidden" });
+    said.setAttribute("role", "status");
+    one("main").append(said);
+    function copied(text) {
+      if (navigator.clipboard) return navigator.clipboard.writeText(text);
+      const field = element("textarea", { value: text, className: "visually-hidden" });
+      document.body.append(field);
+      field.select();
+      const done = document.execCommand("copy");
+      field.remove();
+      return done ? Promise.resolve() : Promise.reject(new Error("refused"));
+    }
+    all("article div.highlight").forEach((block) => {
+      const code = block.querySelector("pre");
+      if (!code || block.closest(".cell_output") || block.closest("table")) return;
+      const button = element("button", { type: "button", className: "copy-button", textContent: "Copy" });
+      button.setAttribute("aria-label", "Copy this code");
+      block.append(button);
+      button.addEventListener("click", () => {
+        const show = (text) => {
+          button.textContent = said.textContent = text;
+          setTimeout(() => {
+            button.textContent = "Copy";
+            said.textContent = "";
+          }, 2000);
+        };
+        copied(code.innerText.replace(/\n$/, "")).then(() => show("Copied"), () => show("Not copied"));
+      });
+    });
+  }
+
+  /* What scrolls inside the page can be reached, and so scrolled, by keyboard. */
+  function scrollers() {
+    const kinds = [
+      ["pre", "Code"],
+      [".pst-scrollable-table-container", "Table"],
+      ["div.math", "Equation"],
+    ];
+    const look = () =>
+      kinds.forEach(([selector, name]) =>
+        all(`main ${selector}`).forEach((box) => {
+          if (box.scrollWidth > box.clientWidth + 1) {
+            box.tabIndex = 0;
+            box.setAttribute("role", "group");
+            box.setAttribute("aria-label", `${name}, scrolls sideways`);
+          } else if (box.tabIndex === 0) {
+            ["tabindex", "role", "aria-label"].forEach((key) => box.removeAttribute(key));
+          }
+        }),
+      );
+    let waiting = 0;
+    const soon = () => {
+      clearTimeout(waiting);
+      waiting = setTimeout(look, 100);
+    };
+    addEventListener("resize", soon);
+    document.addEventListener("toggle", soon, true);
+    if (document.fonts) document.fonts.ready.then(look);
+    look();
+  }
+
+  /* Mark in the page's contents what is being read. */
+  function contents() {
+    const links = new Map();
+    all("#pst-page-toc-nav a[href^='#']").forEach((link) => {
+      const target = document.getElementById(decodeURIComponent(link.hash.slice(1)));
+      const heading = target && (target.querySelector("h1, h2, h3, h4") || target);
+      if (heading) links.set(heading, link);
+    });
+    const watcher = new IntersectionObserver(
+      (changes) => {
+        const last = changes.filter((change) => change.isIntersecting).pop();
+        if (!last) return;
+        links.forEach((link, heading) => {
+          const here = heading === last.target;
+          link.classList.toggle("active", here);
+          if (here) link.setAttribute("aria-current", "true");
+          else link.removeAttribute("aria-current");
+        });
+      },
+      { rootMargin: "0px 0px -70% 0px" },
+    );
+    links.forEach((link, heading) => watcher.observe(heading));
+    const top = one(".sbt-scroll-pixel-helper");
+    if (top) {
+      new IntersectionObserver((seen) => {
+        document.body.classList.toggle("scrolled", seen[0].boundingClientRect.y < 0);
+      }).observe(top);
+    }
+    // The chapter that is open stands in sight in the list of chapters.
+    const bar = one("#pst-primary-sidebar");
+    const current = all(".bd-docs-nav a.current").pop();
+    if (bar && current && current.offsetTop > bar.clientHeight / 2) {
+      bar.scrollTop = current.offsetTop - bar.clientHeight / 4;
+    }
+  }
+
+  /* On paper everything is open. */
+  function printing() {
+    let opened = [];
+    addEventListener("beforeprint", () => {
+      opened = all("article details:not([open])");
+      opened.forEach((box) => (box.open = true));
+    });
+    addEventListener("afterprint", () => opened.forEach((box) => (box.open = false)));
+    const button = one(".print-button");
+    if (button) button.addEventListener("click", () => print());
+    // A link to what lies in a closed solution opens it.
+    const reveal = () => {
+      const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+      const box = target && target.closest("details:not([open])");
+      if (box) {
+        box.open = true;
+        target.scrollIntoView();
+      }
+    };
+    addEventListener("hashchange", reveal);
+    reveal();
+  }
+
+  colours();
+  sidebar(one(".primary-toggle"), one("#pst-primary-sidebar"), one("#pst-primary-sidebar-modal"), 992);
+  sidebar(one(".secondary-toggle"), one("#pst-secondary-sidebar"), one("#pst-secondary-sidebar-modal"), 1200);
+  search();
+  copying();
+  scrollers();
+  contents();
+  printing();
+})();
