@@ -21,6 +21,7 @@ $(VENV)/installed: requirements.txt pyproject.toml
 
 book: $(VENV)/installed  ## execute stale chapters and build the book into _build/html
 	@$(BIN)/python tools/twins.py refresh
+	@$(BIN)/python tools/lab.py
 	@# Sphinx copies a changed style sheet only along with a changed page.
 	@[ -z "$$(find _static -newer _build/html/index.html 2>/dev/null)" ] || touch index.md
 	@$(BIN)/jupyter-book build . -n -W --keep-going --quiet

@@ -14,7 +14,19 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PARTS = (".ci", "chapters", "docs", "results", "src", "tests", "tools", "benchmarks", "_static")
+PARTS = (
+    ".ci",
+    "chapters",
+    "docs",
+    "results",
+    "src",
+    "tests",
+    "tools",
+    "benchmarks",
+    "_static",
+    "lab",
+    "models",
+)
 
 
 def shown_commands():
