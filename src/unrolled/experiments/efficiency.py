@@ -67,7 +67,7 @@ def tokens_computed(x: Any, settings: Settings, like_length: bool) -> int:
     """Time steps of all batches of an epoch, pads among them."""
     set_random_seed(settings.seed)
     rows = batches.training_batches(x, settings.batch_size, True, like_length)
-    return sum(batches.batch(x, batch, trim=like_length).size for batch in rows)
+    return sum(batches.batch(x, batch).size for batch in rows)
 
 
 def measure(
