@@ -222,7 +222,7 @@
     if (button) button.addEventListener("click", () => print());
     // A link to what lies in a closed solution opens it.
     const reveal = () => {
-      const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+      const target = location.hash && document.getElementById(location.hash.slice(1));
       const box = target && target.closest("details:not([open])");
       if (box) {
         box.open = true;
