@@ -136,7 +136,7 @@ def comparisons(settings: Settings) -> dict[str, dict[str, tuple[Callable[[], li
 
 
 def step_times(units: int, repeats: int = 7) -> dict[str, Any]:
-    """Milliseconds of forward and backward, the smallest of some, by batch and length."""
+    """Milliseconds of the processor, forward and backward, the least of some, by batch, length."""
     rng, table = np.random.default_rng(0), dict[str, Any]()
     contestants = {
         "LSTM": LSTM(units, return_sequences=True),
@@ -150,9 +150,9 @@ def step_times(units: int, repeats: int = 7) -> dict[str, Any]:
             for name, layer in contestants.items():
                 times = []
                 for _ in range(repeats + 1):  # the first one takes memory
-                    start = time.perf_counter()
+                    start = time.process_time()
                     layer.backward(layer.forward(x, training=True))
-                    times.append(time.perf_counter() - start)
+                    times.append(time.process_time() - start)
                 rows[name].append(round(1000 * min(times), 3))
     return {"lengths": list(LENGTHS), **table}
 
