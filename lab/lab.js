@@ -1,4 +1,4 @@
-/* The lab's page: what is typed goes through Lab.read (cells.js) and is drawn.
+/* The lab's page: what is typed goes through Lab.read (cells.js) and is drawn (charts.js).
  *
  * One way only: an event changes `state`, `compute` makes a new `reading` of it, `draw` shows it.
  * What is typed enters the page as text nodes and attributes, never as markup.
@@ -9,15 +9,13 @@
   const MOST = 1000; // words that are read; the rest of a longer text is named and left out
   const FIRST = 5; // words whose trace is followed
   const EXAMPLE = "It starts slowly, but then it becomes a wonderful film.";
-  const LEFT = 46; // room for the axis of a chart, in pixels
-  const RIGHT = 8;
-  const NAMES = 92; // and for the names of curves behind their ends
   const GATES = {
     f: ["forget gate f", "1 keeps the old memory, 0 drops it"],
     i: ["input gate i", "1 lets the new in, 0 keeps it out"],
     o: ["output gate o", "1 shows the memory, 0 hides it"],
     c: ["cell state c", "the memory itself"],
   };
+  const { clamp, number, signed, node } = Lab.charts;
   const still = matchMedia("(prefers-reduced-motion: reduce)");
 
   const $ = (id) => document.getElementById(`lab-${id}`);
@@ -31,27 +29,9 @@
 
   // Small helpers
 
-  function node(tag, attributes = {}, ...children) {
-    const made = document.createElement(tag);
-    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-    made.append(...children);
-    return made;
-  }
-
-  function shape(parent, tag, attributes = {}, text = "") {
-    const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
-    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-    made.textContent = text;
-    parent.append(made);
-    return made;
-  }
-
-  const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
-  const number = (value, digits = 2) => value.toFixed(digits).replace("-", "−");
-  const signed = (value, digits = 2) => (value < 0 ? "" : "+") + number(value, digits);
   const points = (move) => Math.round(Math.abs(move) * 100);
   const plural = (count, word) => `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;
-  const verdict = (p) => `${p > 0.5 ? "positive" : "negative"}, ${number(p)}`;
+  const verdict = (p) => `${p > 0.5 ? "positive" : "negative"}, p = ${number(p)}`;
   const percent = (share) => `${(share * 100).toFixed(1)} %`;
 
   /** For tests: whether what is shown is all there is to come. */
@@ -211,7 +191,7 @@
   function drawVerdict() {
     const p = reading ? reading.lstm.p[lastStep()] : 0.5;
     $("verdict").textContent = reading
-      ? `${p > 0.5 ? "Positive" : "Negative"}, ${number(p)}`
+      ? `${p > 0.5 ? "Positive" : "Negative"}, p = ${number(p)}`
       : "No verdict yet";
     $("mark").style.left = `${p * 100}%`;
     const known = Lab.data.challenge.find(([text]) => text === state.text);
@@ -231,68 +211,13 @@
 
   // Curves
 
-  /** Room for a chart: its size, and where steps and values lie. */
-  function axes(svg, steps, high = 1, room = RIGHT) {
-    svg.replaceChildren();
-    const width = Math.max(svg.clientWidth, 160);
-    const height = svg.clientHeight;
-    svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    const right = width - room;
-    const wide = right - LEFT;
-    const base = height - 18;
-    const x = (t) => LEFT + ((t + 0.5) * wide) / steps;
-    const y = (value) => base - (value / high) * (base - 8);
-    return { svg, right, wide, base, height, x, y, steps };
-  }
-
-  function grid(a, values, digits = 1) {
-    for (const value of values) {
-      const at = a.y(value);
-      shape(a.svg, "line", { class: "lab-grid", x1: LEFT, x2: a.right, y1: at, y2: at });
-      const place = { x: LEFT - 6, y: at + 4, "text-anchor": "end" };
-      shape(a.svg, "text", place, number(value, digits));
-    }
-    const steps = a.steps - 1;
-    const ticks = [0, Math.round(steps / 2), steps].filter((t, k, all) => all.indexOf(t) === k);
-    for (const t of ticks) {
-      const end = t === steps && steps > 8;
-      const place = { x: end ? a.right : a.x(t), y: a.height - 3 };
-      place["text-anchor"] = end ? "end" : "middle";
-      shape(a.svg, "text", place, t === 0 ? "start" : `word ${t}`);
-    }
-  }
-
-  function path(a, values) {
-    return Array.from(values, (v, t) => `${t ? "L" : "M"}${a.x(t)} ${a.y(v).toFixed(2)}`).join("");
-  }
-
-  function cursor(a) {
-    const at = a.x(state.step);
-    const line = { class: "lab-cursor", x1: at, x2: at, y1: 4, y2: a.base };
-    shape(a.svg, "line", line);
-  }
-
   function drawCurve() {
     const svg = $("curve");
     svg.replaceChildren();
     if (!reading) return;
     const { p } = reading.lstm;
-    const a = axes(svg, p.length);
-    grid(a, [0, 0.5, 1]);
-    const area = `${path(a, p)}L${a.x(p.length - 1)} ${a.y(0.5)}L${a.x(0)} ${a.y(0.5)}Z`;
-    for (const [side, high, low] of [["over", 1, 0.5], ["under", 0.5, 0]]) {
-      const clip = shape(svg, "clipPath", { id: `lab-clip-${side}` });
-      const half = { x: 0, y: a.y(high), width: a.right, height: a.y(low) - a.y(high) };
-      shape(clip, "rect", half);
-      shape(svg, "path", { class: `lab-${side}`, "clip-path": `url(#lab-clip-${side})`, d: area });
-    }
-    if (reading.learned !== reading.lstm) {
-      shape(svg, "path", { class: "lab-line lab-learned", d: path(a, reading.learned.p) });
-    }
-    shape(svg, "path", { class: "lab-line", d: path(a, p) });
-    cursor(a);
-    const dot = { class: "lab-dot", cx: a.x(state.step), cy: a.y(p[state.step]), r: 5 };
-    shape(svg, "circle", dot);
+    const other = reading.learned === reading.lstm ? null : reading.learned.p;
+    Lab.charts.probability(svg, p, other, state.step);
     const low = p.indexOf(Math.min(...p));
     const high = p.indexOf(Math.max(...p));
     svg.setAttribute(
@@ -301,33 +226,6 @@
         `at “${wordAt(low)}” with ${number(p[low])}, highest at “${wordAt(high)}” with ` +
         `${number(p[high])}, and ends at ${number(p[p.length - 1])}.`,
     );
-  }
-
-  /** Several curves with their names at the right end, kept apart. */
-  function drawLines(svg, curves, high, from) {
-    const steps = Object.values(curves)[0].values.length;
-    const a = axes(svg, steps, high, NAMES);
-    if (from < steps) {
-      const left = a.x(from) - a.wide / steps / 2;
-      const place = { x: left, y: 8, width: a.right - left, height: a.base - 8 };
-      shape(svg, "rect", { class: "lab-after", ...place });
-      if (place.width > 90) shape(svg, "text", { x: left + 6, y: 22 }, "neutral words");
-    }
-    grid(a, [0, high / 2, high], high < 1 ? 2 : 1);
-    for (const { values, style } of Object.values(curves)) {
-      shape(svg, "path", { class: `lab-line lab-${style}`, d: path(a, values) });
-    }
-    cursor(a);
-    const ends = Object.entries(curves).map(([name, { values, style }]) => {
-      const last = values[values.length - 1];
-      return { name: `${name} ${number(last)}`, style, at: a.y(last) };
-    });
-    ends.sort((one, other) => one.at - other.at);
-    ends.forEach((end, k) => {
-      end.at = clamp(end.at + 4, k ? ends[k - 1].at + 15 : 12, a.base - 15 * (ends.length - 1 - k));
-      const place = { x: a.right + 6, y: end.at };
-      shape(svg, "text", { class: `lab-label lab-${end.style}`, ...place }, end.name);
-    });
   }
 
   function drawCompare() {
@@ -340,9 +238,11 @@
         Object.entries(curves).map(([kind, values]) => [titles[kind], { values, style: kind }]),
       );
     const from = reading.words.length + 1;
-    drawLines($("three"), named(reading.all), 1, from);
+    const { step } = state;
+    Lab.charts.lines($("three"), named(reading.all), { high: 1, from, step });
     const largest = Math.max(...Object.values(reading.echo).flatMap((values) => [...values]));
-    drawLines($("echo"), named(reading.echo), largest > 0.5 ? 1 : largest > 0.2 ? 0.5 : 0.2, from);
+    const high = [0.2, 0.5, 1].find((end) => end >= largest);
+    Lab.charts.lines($("echo"), named(reading.echo), { high, from, step });
     const list = (curves, unit) =>
       Object.entries(curves)
         .map(([kind, values]) => `${titles[kind]} ${unit(values[values.length - 1])}`)
@@ -360,15 +260,6 @@
   }
 
   // Heat maps
-
-  function colours() {
-    const style = getComputedStyle(document.documentElement);
-    const rgb = (name) => {
-      const hex = style.getPropertyValue(`--lab-${name}`).trim();
-      return [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
-    };
-    return { up: rgb("up"), down: rgb("down"), zero: rgb("zero"), text: style.color };
-  }
 
   function makeMaps() {
     for (const [gate, [title, meaning]] of Object.entries(GATES)) {
@@ -404,9 +295,7 @@
     if (!reading) return;
     const { gate } = canvas.dataset;
     const at = canvas.getBoundingClientRect();
-    const wide = at.width - LEFT - RIGHT;
-    const part = (event.clientX - at.left - LEFT) / wide;
-    const step = clamp(Math.floor(part * reading.ids.length), 0, lastStep());
+    const step = Lab.charts.stepAt(event, canvas, reading.ids.length);
     const row = Math.floor(((event.clientY - at.top) / at.height) * order.length);
     const unit = state.alone ? state.unit : order[clamp(row, 0, order.length - 1)];
     if (event.type === "pointerdown") {
@@ -453,94 +342,23 @@
   }
 
   function drawMaps() {
-    const paint = colours();
-    for (const gate of Object.keys(GATES)) drawMap($(`map-${gate}`), gate, paint);
-  }
-
-  function drawMap(canvas, gate, paint) {
-    const ratio = window.devicePixelRatio || 1;
-    const [width, height] = [canvas.clientWidth, canvas.clientHeight];
-    canvas.width = Math.round(width * ratio);
-    canvas.height = Math.round(height * ratio);
-    const pen = canvas.getContext("2d");
-    pen.scale(ratio, ratio);
-    if (!reading) return;
-    const H = order.length;
-    const T = reading.ids.length;
-    const values = reading.lstm[gate];
-    const wide = width - LEFT - RIGHT;
-    const [low, high] = range(gate, values);
-    $(`low-${gate}`).textContent = number(low, 1);
-    $(`high-${gate}`).textContent = number(high, 1);
-    pen.fillStyle = paint.text;
-    pen.font = "11px sans-serif";
-    pen.textAlign = "right";
-    if (state.alone) {
-      drawAlone(pen, { values, low, high, wide, height, T, H, paint });
-    } else {
-      pen.fillText("for", LEFT - 6, 11);
-      pen.fillText("against", LEFT - 6, height - 4, LEFT - 8);
-      const image = new ImageData(T, H);
-      for (let t = 0; t < T; t++) {
-        for (let row = 0; row < H; row++) {
-          const value = values[t * H + order[row]];
-          const end = value < 0 ? paint.down : paint.up;
-          const share = gate === "c" ? Math.abs(value) / high : (value - low) / (high - low);
-          const at = (row * T + t) * 4;
-          for (let k = 0; k < 3; k++) {
-            image.data[at + k] = paint.zero[k] + share * (end[k] - paint.zero[k]);
-          }
-          image.data[at + 3] = 255;
-        }
+    const paint = Lab.charts.colours();
+    const { step, unit } = state;
+    for (const gate of Object.keys(GATES)) {
+      const canvas = $(`map-${gate}`);
+      if (!reading) {
+        Lab.charts.clean(canvas);
+        continue;
       }
-      const small = node("canvas", { width: T, height: H });
-      small.getContext("2d").putImageData(image, 0, 0);
-      pen.imageSmoothingEnabled = false;
-      pen.drawImage(small, LEFT, 0, wide, height);
-      const row = order.indexOf(state.unit);
-      pen.strokeStyle = paint.text;
-      pen.lineWidth = 1;
-      pen.strokeRect(LEFT - 2, (row * height) / H - 0.5, wide + 4, height / H + 1);
+      const bothWays = gate === "c";
+      const all = reading.lstm[gate];
+      const values = state.alone ? all.filter((_, k) => k % order.length === unit) : all;
+      const ends = Lab.charts.range(all, bothWays);
+      const draw = state.alone ? Lab.charts.oneUnit : Lab.charts.heatMap;
+      draw(canvas, { values, ends, bothWays, order, step, unit, paint });
+      $(`low-${gate}`).textContent = number(ends[0], 1);
+      $(`high-${gate}`).textContent = number(ends[1], 1);
     }
-    pen.strokeStyle = paint.text;
-    pen.lineWidth = 1;
-    const left = LEFT + (state.step * wide) / T;
-    if (wide / T > 4) pen.strokeRect(left, 0.5, wide / T, height - 1);
-    else pen.strokeRect(left + wide / T / 2, 0, 0, height);
-  }
-
-  /** The values at the ends of the colours: c goes as far both ways; tenths, for a gate. */
-  function range(gate, values) {
-    let [low, high] = [Infinity, -Infinity];
-    for (const value of values) {
-      low = Math.min(low, value);
-      high = Math.max(high, value);
-    }
-    if (gate === "c") {
-      const most = Math.max(-low, high, 0.1);
-      return [-most, most];
-    }
-    if (low === high) return [0, 1];
-    return [Math.floor(low * 10) / 10, Math.ceil(high * 10) / 10];
-  }
-
-  /** One unit as a curve, in the place of the heat map. */
-  function drawAlone(pen, { values, low, high, wide, height, T, H, paint }) {
-    const x = (t) => LEFT + ((t + 0.5) * wide) / T;
-    const y = (value) => height - 8 - ((value - low) / (high - low)) * (height - 16);
-    pen.fillText(number(high, 1), LEFT - 6, y(high) + 6);
-    pen.fillText(number(low, 1), LEFT - 6, y(low));
-    pen.globalAlpha = 0.25;
-    for (const value of [low, (low + high) / 2, high]) pen.fillRect(LEFT, y(value), wide, 1);
-    pen.globalAlpha = 1;
-    pen.strokeStyle = pen.fillStyle = `rgb(${paint.up})`;
-    pen.lineWidth = 2;
-    pen.beginPath();
-    for (let t = 0; t < T; t++) pen.lineTo(x(t), y(values[t * H + state.unit]));
-    pen.stroke();
-    pen.beginPath();
-    pen.arc(x(state.step), y(values[state.step * H + state.unit]), 4, 0, 7);
-    pen.fill();
   }
 
   // The numbers of a step
@@ -601,7 +419,7 @@
     const most = (traced) => Math.max(...Array.from(traced.c, Math.abs));
     const curves = { learned: { values: learned.p, style: "learned" } };
     if (isBroken()) curves.broken = { values: lstm.p, style: "lstm" };
-    drawLines($("both"), curves, 1, from);
+    Lab.charts.lines($("both"), curves, { high: 1, from, step: state.step });
     const end = lastStep();
     const before = `as learned ${verdict(learned.p[end])}, largest cell state ${number(most(learned))}`;
     const after = `broken ${verdict(lstm.p[end])}, largest cell state ${number(most(lstm))}`;
@@ -893,10 +711,8 @@
     $("tokens").addEventListener("keydown", keyOnWords);
     $("curve").addEventListener("pointerdown", (event) => {
       if (!reading) return;
-      const at = $("curve").getBoundingClientRect();
-      const part = (event.clientX - at.left - LEFT) / (at.width - LEFT - RIGHT);
       stop();
-      change({ step: clamp(Math.floor(part * reading.ids.length), 0, lastStep()) });
+      change({ step: Lab.charts.stepAt(event, $("curve"), reading.ids.length) });
     });
     for (const gate of "fio") {
       for (const input of document.getElementsByName(`lab-hold-${gate}`)) {

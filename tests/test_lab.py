@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+from playwright.sync_api import expect
 
 import lab
 from browser import PHONE, visit
@@ -45,7 +46,9 @@ READ = """async ([kind, texts, broken]) => {
 }"""
 
 
-READY = "document.documentElement.dataset.lab === 'ready'"
+# Where the page shows what was typed, or words of it.
+PLACES = ":is(#lab-tokens, #lab-notes, #lab-verdict, #lab-at, #lab-curve, #lab-now)"
+READY = "html[data-lab=ready]"
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +80,7 @@ class opened:
 
     def __enter__(self):
         self.seen = self.visit.__enter__()
-        self.seen.page.wait_for_function(READY)
+        self.seen.page.wait_for_selector(READY, state="attached")
         return self.seen.page
 
     def __exit__(self, *failure):
@@ -91,7 +94,7 @@ class opened:
 def write(page, text):
     """Type a text and wait until it has been read."""
     page.fill("#lab-text", text)
-    page.wait_for_function(READY)
+    page.wait_for_selector(READY, state="attached")
 
 
 def verdict(page):
@@ -231,9 +234,11 @@ def test_whatever_is_typed_is_read_and_never_taken_as_markup(page):
         words = datasets.tokenize(page.input_value("#lab-text").replace("\xa0", " "))
         shown = page.locator("#lab-tokens [role=option]").all_inner_texts()
         assert len(shown) == (len(words) + 1 if words else 0), text
-        assert verdict(page).startswith(("Positive, ", "Negative, ") if words else "No verdict")
+        assert verdict(page).startswith(
+            ("Positive, p = ", "Negative, p = ") if words else "No verdict"
+        )
         assert page.evaluate(elements) == before
-        assert page.locator("#lab-read :is(img, script, b, i, br, iframe)").count() == 0
+        assert page.locator(f"{PLACES} :is(img, script, b, i, br, iframe)").count() == 0
     assert "onerror" in str(page.evaluate("Lab.tokenize('<img onerror=x>')"))
 
 
@@ -361,13 +366,13 @@ def test_play_reads_to_the_end_and_pauses(page):
     write(page, "good, bad, good, bad")
     page.click("#lab-play")
     assert page.inner_text("#lab-play").strip() == "Pause"
-    page.wait_for_function("document.getElementById('lab-step').value === '2'")
+    expect(page.locator("#lab-step")).to_have_value("2")
     page.click("#lab-play")
     step = page.input_value("#lab-step")
     page.wait_for_timeout(700)
     assert page.input_value("#lab-step") == step
     page.click("#lab-play")
-    page.wait_for_function("document.getElementById('lab-play').innerText.trim() === 'Play'")
+    expect(page.locator("#lab-play")).to_have_text("Play")
     assert page.input_value("#lab-step") == "4"
 
 
@@ -376,9 +381,7 @@ def test_the_switches_act_on_the_gates_and_on_the_verdict(page):
     for gate, value in (("f", "0"), ("i", "1"), ("o", "1")):
         page.check(f"input[name=lab-hold-{gate}][value='{value}']")
         assert page.inner_text(f"#lab-{gate}") == f"held at {value}"
-    page.wait_for_function(
-        "/all 160\\s+\\d+\\s+\\d+/.test(document.getElementById('lab-score').innerText)"
-    )
+    expect(page.locator("#lab-score tr:last-child td:last-child")).to_have_text(re.compile(r"\d"))
     learned = load_model("lstm")
     broken = load_model("lstm")
     hold(broken.layers[1], {"f": 0, "i": 1, "o": 1})

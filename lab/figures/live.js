@@ -33,6 +33,10 @@ var Live = (function () {
     .live .dot { fill: var(--pst-color-background, #ffffff); stroke: var(--pst-color-text-base, #22262b); stroke-width: 3; }
     .live .on-up { fill: var(--live-up, #0072b2); }
     .live .on-down { fill: var(--live-down, #d55e00); }`;
+  const sheet = new CSSStyleSheet(); // no style element: the page's security policy allows none
+  sheet.replaceSync(STYLE);
+  document.adoptedStyleSheets.push(sheet);
+
   const SVG = "http://www.w3.org/2000/svg";
   const GROUND = "#ffffff"; // of a picture of its own
 
@@ -96,9 +100,6 @@ var Live = (function () {
 
     function draw() {
       svg.replaceChildren();
-      const style = document.createElementNS(SVG, "style");
-      style.textContent = STYLE;
-      svg.append(style);
       figure.draw(penFor(svg), state);
       words.textContent = figure.words(state);
       svg.setAttribute("aria-label", words.textContent);
@@ -172,7 +173,9 @@ var Live = (function () {
     for (const [name, value] of Object.entries({ width, height, rx: 12, fill: GROUND })) {
       ground.setAttribute(name, value);
     }
-    copy.prepend(ground);
+    const style = document.createElementNS(SVG, "style");
+    style.textContent = STYLE;
+    copy.prepend(ground, style);
     const name = document.createElementNS(SVG, "title");
     name.textContent = title;
     copy.prepend(name);
