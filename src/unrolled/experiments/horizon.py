@@ -33,7 +33,7 @@ class Settings:
 
     seed: int = field(default=0, metadata={"help": "seed of weights and sequences"})
     parameters: int = field(default=1200, metadata={"help": "parameters of the recurrent layer"})
-    updates: int = field(default=400, metadata={"help": "updates at most"})
+    updates: int = field(default=300, metadata={"help": "updates at most"})
     batch_size: int = field(default=32, metadata={"help": "sequences in an update"})
     longest: int = field(default=160, metadata={"help": "longest lag tried"})
     test: int = field(default=500, metadata={"help": "sequences that measure a trained model"})

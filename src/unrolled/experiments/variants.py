@@ -38,7 +38,7 @@ class Settings:
 
     seed: int = field(default=0, metadata={"help": "seed of weights and sequences"})
     units: int = field(default=16, metadata={"help": "units of the LSTMs"})
-    updates: int = field(default=400, metadata={"help": "updates at most"})
+    updates: int = field(default=300, metadata={"help": "updates at most"})
     batch_size: int = field(default=32, metadata={"help": "sequences in an update"})
     test: int = field(default=500, metadata={"help": "sequences that measure a trained cell"})
 
