@@ -24,7 +24,6 @@ from unrolled.layers import (
     LSTM,
     Bidirectional,
     Dense,
-    Dropout,
     GlobalAveragePooling1D,
     GlobalMaxPooling1D,
     Layer,
@@ -33,7 +32,7 @@ from unrolled.model import Sequential
 from unrolled.seeding import set_random_seed
 
 NAMED_BY = ("measured_on",)
-VOTE_STEP = np.float16(1 / 256)  # votes are kept as whole numbers of it
+VOTE_STEP = np.float16(1 / 1024)  # votes are kept as whole numbers of it
 POOLINGS = {"max": GlobalMaxPooling1D, "mean": GlobalAveragePooling1D}
 
 
@@ -65,8 +64,11 @@ class Settings:
     vote_bits: int = field(default=22, metadata={"help": "2 ** bits places for votes"})
     folds: int = field(default=5, metadata={"help": "folds of movies for the votes"})
     pair_bits: int = field(default=0, metadata={"help": "2 ** bits vectors of pairs; 0: none"})
+    frozen: int = field(
+        default=1, metadata={"choices": (0, 1), "help": "1: word vectors are not trained"}
+    )
     word_dropout: float = field(default=0.1, metadata={"help": "share of words made unknown"})
-    dropout: float = field(default=0.3, metadata={"help": "rate before and behind the LSTM"})
+    dropout: float = field(default=0.3, metadata={"help": "rate on the word vectors"})
     average: float = field(default=0.0, metadata={"help": "decay of the mean of weights; 0: none"})
     epochs: int = field(default=3, metadata={"help": "passes over the training reviews"})
     batch_size: int = field(default=64, metadata={"help": "reviews in a training step"})
@@ -106,22 +108,24 @@ def build_model(
         settings.num_words,
         settings.dimensions,
         settings.pair_bits,
+        settings.dropout,
         settings.word_dropout,
         votes,
+        bool(settings.frozen),
     )
     lstm = LSTM(settings.units, return_sequences=settings.pooling != "last")
     reader: Layer = Bidirectional(lstm) if settings.directions == 2 else lstm
-    layers: list[Layer] = [text, Dropout(settings.dropout), reader]
+    layers: list[Layer] = [text, reader]
     if settings.pooling == "both":
-        layers[-1] = Beside(reader, text.num_votes)
-        layers.append(MaxAndMean(text.num_votes))
+        layers = [text, Beside(reader, text.num_votes), MaxAndMean(text.num_votes)]
     elif settings.pooling != "last":
         layers.append(POOLINGS[settings.pooling]())
-    layers += [Dropout(settings.dropout), Dense(1, activation="sigmoid")]
-    model = Sequential(layers)
+    model = Sequential([*layers, Dense(1, activation="sigmoid")])
     model.build((None, None))
     if vectors is not None:
         model.layers[0].weights[0][...] = vectors
+    if settings.pooling == "both" and text.num_votes:
+        model.layers[-1].weights[0][-text.num_votes :] = 1  # at the start the votes decide
     return model
 
 

@@ -42,7 +42,9 @@ class Settings:
     units: int = field(default=32, metadata={"help": "units of the recurrent layer"})
     pair_bits: int = field(default=16, metadata={"help": "2 ** bits vectors of pairs; 0: none"})
     word_dropout: float = field(default=0.1, metadata={"help": "share of words made unknown"})
-    dropout: float = field(default=0.2, metadata={"help": "rate behind the pooling"})
+    dropout: float = field(
+        default=0.5, metadata={"help": "rate on the vectors and behind the pooling"}
+    )
     epochs: int = field(default=3, metadata={"help": "passes over the training reviews"})
     batch_size: int = field(default=128, metadata={"help": "reviews in a training step"})
     learning_rate: float = field(default=0.005, metadata={"help": "Adam's rate at its highest"})
@@ -55,7 +57,11 @@ def build_model(settings: Settings) -> Sequential:
     return Sequential(
         [
             TextInput(
-                settings.num_words, settings.dimensions, settings.pair_bits, settings.word_dropout
+                settings.num_words,
+                settings.dimensions,
+                settings.pair_bits,
+                settings.dropout,
+                settings.word_dropout,
             ),
             RECURRENT[settings.layer](settings.units, return_sequences=True),
             MaxAndMean(),

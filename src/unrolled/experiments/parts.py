@@ -10,13 +10,20 @@ from typing import Any
 import numpy as np
 
 from unrolled.activations import Array
-from unrolled.layers import Embedding, GlobalAveragePooling1D, GlobalMaxPooling1D, Layer, Shape
+from unrolled.layers import (
+    Dropout,
+    Embedding,
+    GlobalAveragePooling1D,
+    GlobalMaxPooling1D,
+    Layer,
+    Shape,
+)
 from unrolled.optimizers import Adam
 from unrolled.seeding import generator
 
 START, UNKNOWN = 1, 2  # as in datasets.text
 FOLD = 1_000_000  # an id FOLD + k at the head of a training review says: it is in fold k
-SCALE = 10.0  # of what goes past a layer: the mean of many votes is small
+SCALE = 8.0  # of votes where a layer reads them, so that they are about as large as a state
 WARM_UP = 0.1  # the share of the steps in which the learning rate rises
 
 
@@ -47,10 +54,11 @@ class TextInput(Layer):
 
     x: ids (B, T), 0 = padding, which is masked; ids from input_dim on count as unknown for the
     word vectors, not for pairs and votes. pair_bits=0: no pairs, else 2**pair_bits vectors, zero
-    at the start. word_dropout: while training, so many words become unknown, without votes.
-    votes: (1 + folds, N, 2**bits), or None; y has one more feature for each n of 1 … N. Table 0
-    is used, and table 1 + k for a review whose first id is FOLD + k: one that has not seen its
-    label. Weights: word vectors (input_dim, output_dim), then those of the pairs.
+    at the start. While training, a share `dropout` of the numbers of the vectors becomes 0, and a
+    share `word_dropout` of the words unknown, without votes. frozen: word vectors stay as they are.
+    votes: (1 + folds, N, 2**bits), or None; y has one more feature for each n of 1 … N, the votes
+    times SCALE. Table 0 is used, and table 1 + k for a review whose first id is FOLD + k: one that
+    has not seen its label. Weights: word vectors (input_dim, output_dim), then those of the pairs.
     """
 
     axes = "(B, T)"
@@ -61,12 +69,15 @@ class TextInput(Layer):
         input_dim: int,
         output_dim: int,
         pair_bits: int = 0,
+        dropout: float = 0.0,
         word_dropout: float = 0.0,
         votes: np.ndarray | None = None,
+        frozen: bool = False,
     ) -> None:
         super().__init__()
         self.input_dim, self.output_dim, self.pair_bits = input_dim, output_dim, pair_bits
-        self.word_dropout, self.votes = word_dropout, votes
+        self.word_dropout, self.votes, self.frozen = word_dropout, votes, frozen
+        self.dropout = Dropout(dropout)
         self.tables = [Embedding(input_dim, output_dim)]
         if pair_bits:
             self.tables.append(Embedding(2**pair_bits, output_dim))
@@ -80,6 +91,7 @@ class TextInput(Layer):
             table.build((None, None), self.dtype.name)
         for table in self.tables[1:]:
             table.weights[0][...] = 0
+        self.dropout.build((self.output_dim,), self.dtype.name)
         return [table.weights[0] for table in self.tables]
 
     def compute_mask(self, x: Any, mask: Any = None) -> Any:
@@ -99,26 +111,32 @@ class TextInput(Layer):
             words[dropped & (x > 0)] = UNKNOWN
         else:
             dropped = np.zeros(x.shape, bool)
-        y = np.empty((x.shape[1], len(x), self.output_dim + self.num_votes), self.dtype)
-        y = y.transpose(1, 0, 2)  # time-major in memory, as the recurrent layers want it
-        y[:, :, : self.output_dim] = self.tables[0].forward(words)
+        meaning = self.tables[0].forward(words)
         if self.pair_bits:
             *_, pairs = ngram_buckets(ids, 2, self.pair_bits)
-            y[:, :, : self.output_dim] += self.tables[1].forward(pairs)
-        if self.votes is not None:
-            bits = self.votes.shape[2].bit_length() - 1
-            for n, buckets in enumerate(ngram_buckets(ids, self.num_votes, bits)):
-                y[:, :, self.output_dim + n] = self.votes[tables, n, buckets] * ~dropped
+            meaning = meaning + self.tables[1].forward(pairs)
+        meaning = self.dropout.forward(meaning, training=training)
+        if self.votes is None:
+            return meaning, True
+        y = np.empty((x.shape[1], len(x), self.output_dim + self.num_votes), self.dtype)
+        y = y.transpose(1, 0, 2)  # time-major in memory, as the recurrent layers want it
+        y[:, :, : self.output_dim] = meaning
+        bits = self.votes.shape[2].bit_length() - 1
+        for n, buckets in enumerate(ngram_buckets(ids, self.num_votes, bits)):
+            y[:, :, self.output_dim + n] = SCALE * self.votes[tables, n, buckets] * ~dropped
         return y, True
 
     def _backward(self, dy: Array, cache: Any) -> None:
-        for table in self.tables:
-            table.backward(dy[:, :, : self.output_dim])
+        dy = self.dropout.backward(dy[:, :, : self.output_dim])
+        for table in self.tables[self.frozen :]:
+            table.backward(dy)
+        if self.frozen:
+            self.tables[0].gradients = [np.zeros_like(self.weights[0])]
         self.gradients = [table.gradients[0] for table in self.tables]
 
 
 class Beside(Layer):
-    """y = [layer(x), SCALE * the last `features` features of x]: a way past a layer."""
+    """y = [layer(x), the last `features` features of x]: a way past a layer."""
 
     def __init__(self, layer: Layer, features: int) -> None:
         super().__init__()
@@ -137,30 +155,29 @@ class Beside(Layer):
 
     def _forward(self, x: Array, mask: Any, training: bool) -> tuple[Array, bool]:
         y = self.layer.forward(x, mask, training)
-        past = SCALE * x[..., x.shape[-1] - self.kept :]
-        return np.concatenate([y, past.astype(y.dtype)], axis=-1), True
+        return np.concatenate([y, x[..., x.shape[-1] - self.kept :]], axis=-1), True
 
     def _backward(self, dy: Array, cache: Any) -> Array:
         width = dy.shape[-1] - self.kept
         dx = self.layer.backward(dy[..., :width]).copy()
-        dx[..., dx.shape[-1] - self.kept :] += SCALE * dy[..., width:]
+        dx[..., dx.shape[-1] - self.kept :] += dy[..., width:]
         self.gradients = self.layer.gradients
         return dx
 
 
 class MaxAndMean(Layer):
-    """y (B, 2D - beside): over the real steps the largest of all but the last `beside` features
-    of x, then the mean of all.
+    """Over the real steps the largest and the mean of each feature of x, then for the last
+    `beside` features, which are votes, only their sum over SCALE: y (B, 2 D - beside).
     """
 
     def __init__(self, beside: int = 0) -> None:
         super().__init__()
         self.beside = beside
-        self.largest, self.mean = GlobalMaxPooling1D(), GlobalAveragePooling1D()
+        self.poolings = GlobalMaxPooling1D(), GlobalAveragePooling1D()
 
     def _make_weights(self, D: Any) -> list[Array]:
-        self.largest.build((None, None, D - self.beside), self.dtype.name)
-        self.mean.build((None, None, D), self.dtype.name)
+        for pooling in self.poolings:
+            pooling.build((None, None, D - self.beside), self.dtype.name)
         return []
 
     def compute_mask(self, x: Any, mask: Any = None) -> Any:
@@ -169,15 +186,18 @@ class MaxAndMean(Layer):
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (input_shape[0], 2 * (input_shape[2] or 0) - self.beside)
 
-    def _forward(self, x: Array, mask: Any, training: bool) -> tuple[Array, int]:
-        asked = x.shape[2] - self.beside
-        pooled = self.largest.forward(x[:, :, :asked], mask), self.mean.forward(x, mask)
-        return np.concatenate(pooled, axis=1), asked
+    def _forward(self, x: Array, mask: Any, training: bool) -> tuple[Array, Any]:
+        states, votes = np.split(x, [x.shape[2] - self.beside], axis=2)
+        real = np.ones((*x.shape[:2], 1), x.dtype) if mask is None else mask[:, :, None] / 1.0
+        pooled = [pooling.forward(states, mask) for pooling in self.poolings]
+        sums = (votes * real).sum(axis=1) / SCALE
+        return np.concatenate([*pooled, sums], axis=1).astype(x.dtype), real
 
-    def _backward(self, dy: Array, asked: int) -> Array:
-        dx = self.mean.backward(dy[:, asked:])
-        dx[:, :, :asked] += self.largest.backward(dy[:, :asked])
-        return dx
+    def _backward(self, dy: Array, real: Array) -> Array:
+        largest, mean, sums = np.split(dy, [w := (dy.shape[1] - self.beside) // 2, 2 * w], axis=1)
+        dx = self.poolings[0].backward(largest) + self.poolings[1].backward(mean)
+        dvotes = sums[:, None] * real / SCALE
+        return np.concatenate([dx, dvotes.astype(dx.dtype)], axis=2)
 
 
 @dataclass(kw_only=True)

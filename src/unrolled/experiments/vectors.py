@@ -15,7 +15,6 @@ from unrolled.experiments.parts import UNKNOWN, ngram_buckets
 WINDOW = 5  # neighbours counted on each side
 SMOOTHING = 0.75  # of the neighbours' frequencies
 LONGEST = 3  # words of an n-gram that votes
-LARGEST = 15.0  # a vote, in root mean squares of all votes
 Reviews = Any  # an iterable of sequences of ids: lists, or the arrays of the loaders
 
 
@@ -106,22 +105,16 @@ def ngram_votes(
 
     A vote is the weight in NB-SVM times the log-count ratio; 0 for n-grams in fewer than two
     reviews. Table 0 learns from all reviews, table 1 + k from those outside fold k, so that no
-    vote on a training review has seen its label. For each n the votes have the root mean square
-    1 before those beyond LARGEST are cut.
+    vote on a training review has seen its label.
     """
     seen = presence(reviews, bits)
-    in_reviews = np.bincount(seen.indices, minlength=seen.shape[1])
-    used = np.flatnonzero(in_reviews > 1)
+    used = np.flatnonzero(np.bincount(seen.indices, minlength=seen.shape[1]) > 1)
     seen = seen[:, used]
-    kinds = [used >> bits == n for n in range(LONGEST)]
     votes = np.zeros((2 + folds.max(), LONGEST * 2**bits), np.float16)
     for table in range(len(votes)):
         rows = np.flatnonzero(folds != table - 1)
         ratio = log_count_ratio(seen[rows], labels[rows]).astype(np.float32)
-        weights = fit(seen[rows] * ratio, labels[rows], penalty).coef_[0] * ratio
-        for kind in kinds:
-            weights[kind] /= np.sqrt(np.average(weights[kind] ** 2, weights=in_reviews[used][kind]))
-        votes[table, used] = np.clip(weights, -LARGEST, LARGEST)
+        votes[table, used] = fit(seen[rows] * ratio, labels[rows], penalty).coef_[0] * ratio
     return votes.reshape(len(votes), LONGEST, -1)
 
 
