@@ -1,7 +1,7 @@
 """Learning curve: how many labelled reviews the small LSTM needs, and how many the linear model.
 
 Both learn from the same reviews, the first 250 to 10,000 of an order drawn by the seed, and read
-the same 10,000 test reviews. The LSTM sees at least 15,000 reviews, so of few labels each one many
+the same 5,000 test reviews. The LSTM sees at least 10,000 reviews, so of few labels each one many
 times. All 25,000 labels: experiment `failures`. Book: chapter 7.
 """
 
@@ -21,9 +21,9 @@ LABELS = (250, 500, 1_000, 2_000, 4_000, 10_000)
 class Settings(reviews.Training):
     """The small LSTM; `epochs` are the fewest."""
 
-    seen: int = field(default=15_000, metadata={"help": "fewest reviews seen in training"})
+    seen: int = field(default=10_000, metadata={"help": "fewest reviews seen in training"})
     largest: int = field(default=10_000, metadata={"help": "most labels to learn from"})
-    test_reviews: int = field(default=10_000, metadata={"help": "test reviews to read"})
+    test_reviews: int = field(default=5_000, metadata={"help": "test reviews to read"})
 
 
 def run(settings: Settings, partial: Path) -> dict[str, Any]:

@@ -32,8 +32,8 @@ class Settings(reviews.Training):
     """The cell, and sizes small enough for twelve trainings."""
 
     cell: str = field(default="lstm", metadata={"choices": tuple(CELLS), "help": "recurrent layer"})
-    reviews: int = field(default=5_000, metadata={"help": "reviews to learn from"})
-    held_out: int = field(default=2_500, metadata={"help": "reviews of other movies to measure on"})
+    reviews: int = field(default=4_000, metadata={"help": "reviews to learn from"})
+    held_out: int = field(default=2_000, metadata={"help": "reviews of other movies to measure on"})
     maxlen: int = field(default=200, metadata={"help": "width of all reviews, cut or padded"})
 
 
