@@ -11,7 +11,7 @@ import diagrams
 ROOT = Path(__file__).parents[1]
 CHAPTERS = sorted((ROOT / "chapters").glob("[01a]*.md"))
 NUMBERED = [path for path in CHAPTERS if path.name[0] in "01"]
-PAGES = [*CHAPTERS, *sorted(ROOT.glob("*.md"))]
+PAGES = [*CHAPTERS, *(path for path in sorted(ROOT.glob("*.md")) if path.stem.islower())]
 OPENING = (
     r"\n\([\w-]+\)=\n# [^\n]+\n\n```\{admonition\} In this chapter\n:class: tip\n"
     r"\*\*You will be able to\*\* .+?\n\n\*\*You need\*\* .+?\n\n"
