@@ -250,6 +250,32 @@ def test_a_stored_reader_answers_as_before(tmp_path):
     assert len(np.unique(answers)) > 20
 
 
+STORED = [path for path in [saving.STORED / "best.npz"] if path.exists()]
+
+
+@pytest.mark.parametrize("path", STORED, ids=lambda path: path.stem)
+def test_the_stored_reader_answers_the_challenge_set_as_recorded(path):
+    assert path.stat().st_size < 8e6
+    model, header = best.load(path)
+    (run,) = [r for r in read_results("best") if r["command"] == header["command"]]
+    assert run["settings"] == header["settings"]
+    assert run["figures"]["test_accuracy"] == header["test_accuracy"]
+    assert run["commit"] == header["commit"]
+    word_index = {word: k for k, word in enumerate(header["vocabulary"], start=1)}
+    answers = best.challenge_answers(model, word_index, header["settings"]["tokens"])
+    np.testing.assert_allclose(answers, run["figures"]["challenge_answers"], atol=1e-3)
+
+
+@pytest.mark.parametrize("path", STORED, ids=lambda path: path.stem)
+def test_the_stored_reader_reads_real_reviews_as_recorded(path, real_data):
+    model, header = best.load(path)
+    (run,) = [r for r in read_results("best") if r["command"] == header["command"]]
+    _, (x, y) = datasets.load_imdb(path=real_data)
+    first = slice(run["figures"]["first_test_reviews"])
+    right = (best.predict(model, x[first], header["settings"]["tokens"]) > 0.5) == y[first]
+    assert abs(int(right.sum()) - run["figures"]["first_right"]) <= 1
+
+
 def test_every_part_can_be_switched_off():
     for change in (
         {"pooling": "last", "votes": 0},
