@@ -5,7 +5,16 @@ import pytest
 
 from unrolled import set_random_seed
 from unrolled.activations import sigmoid
-from unrolled.experiments import clipping, gradients, horizon, record, tasks, truncation, variants
+from unrolled.experiments import (
+    clipping,
+    gradients,
+    horizon,
+    optimisers,
+    record,
+    tasks,
+    truncation,
+    variants,
+)
 from unrolled.experiments.__main__ import main
 from unrolled.layers import LSTM, SimpleRNN
 from unrolled.optimizers import SGD, Adam
@@ -131,6 +140,14 @@ def test_the_score_of_numbers_is_relative_to_answering_zero(rng):
     assert learner.score(batch) == pytest.approx(1)
 
 
+def test_the_score_of_bits_is_the_share_of_logits_on_the_right_side_of_zero(rng):
+    learner = tasks.Learner(LSTM(3, return_sequences=True), SGD())
+    batch = tasks.recall(rng, 5, size=200)
+    learner.answers(batch.x)
+    learner.head.set_weights([np.zeros((3, 1)), np.array([0.2])])
+    assert learner.score(batch) == pytest.approx(batch.y[:, -1].mean())
+
+
 def test_a_loop_of_steps_is_the_layer(rng):
     set_random_seed(0)
     layer = LSTM(5, return_sequences=True)
@@ -151,6 +168,9 @@ def test_the_cell_without_an_input_gate_has_none_and_learns_none(rng):
     learner = tasks.Learner(loop, Adam(0.01))
     learner.train(lambda: tasks.office(rng, 8), updates=3)
     assert all((cache.i == 1).all() for cache in loop._caches)
+    assert (loop.weights[0][:, :6] == 0).all()
+    assert (loop.weights[1][:, :6] == 0).all()
+    assert (loop.weights[2][:6] == 20).all()
     assert not np.array_equal(loop.weights[2][6:12], np.ones(6))  # the forget gate does learn
 
 
@@ -236,3 +256,46 @@ def test_a_cut_of_the_whole_length_is_no_cut():
     settings = truncation.Settings(units=4, updates=5)
     uncut = truncation.fixed(settings, "RNN", 1000, 1.0)
     assert truncation.fixed(settings, "RNN", 41, 1.0) == uncut
+
+
+def test_a_cut_before_the_bit_changes_what_is_learned():
+    settings = truncation.Settings(units=4, updates=30)
+    cut, uncut = (truncation.fixed(settings, "LSTM", k, 0.1) for k in (2, 41))
+    assert cut != uncut
+
+
+def test_held_counts_by_the_steps_since_the_write(monkeypatch):
+    def right_up_to_ten_steps(self, x):
+        kept = np.take_along_axis(x[:, :, 0], tasks.last_write(x), axis=1)
+        return np.where(np.arange(x.shape[1]) - tasks.last_write(x) <= 10, kept, -kept)
+
+    monkeypatch.setattr(tasks.Learner, "answers", right_up_to_ten_steps)
+    found = truncation.held(truncation.Settings(updates=0), 5)
+    assert list(found.values()) == [1, 1, 1, 0, 0, 0, 0]
+
+
+def test_explosions_and_guesses_are_counted(monkeypatch):
+    runs = iter([([0.7] * 20, [1.0]), ([2.2, *[0.05] * 20], [9.0]), ([0.6] * 20, [4.0])] * 32)
+    monkeypatch.setattr(clipping, "losses_and_norms", lambda *_: next(runs))
+    figures = clipping.run(clipping.Settings(starts=3), None)["figures"]
+    expected = {"exploded": 1, "learned": 1, "guessing": 1, "largest_norm": 4.0}
+    assert figures["LSTM"]["8.0"]["0.05"] == expected
+
+
+def test_the_recurrent_kernel_starts_as_its_name_says(monkeypatch):
+    seen = {}
+    settings = optimisers.Settings(updates=1, batch_size=2)
+    for start in optimisers.STARTS:
+
+        class Spy(tasks.Learner):
+            def __init__(self, layer, optimizer, start=start):
+                seen[start] = layer.weights[1].copy()
+                super().__init__(layer, optimizer)
+
+        monkeypatch.setattr(optimisers, "Learner", Spy)
+        optimisers.losses(settings, "LSTM", SGD(), start)
+    U = seen["orthogonal × 0.7"]
+    np.testing.assert_allclose(U @ U.T, 0.49 * np.eye(16), atol=1e-5)
+    assert (seen["identity"] == np.tile(np.eye(16), 4)).all()
+    assert 0.005 < seen["normal × 0.01"].std() < 0.02
+    assert np.abs(seen["Glorot"]).max() < np.sqrt(6 / 80)
