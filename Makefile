@@ -6,10 +6,10 @@ BIN = $(VENV)/bin
 INSTALL ?= --require-hashes -r requirements.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help book test run check lab results ledger bench lock clean
+.PHONY: help book test run check lab results ledger bench pictures screenshots site-report lock clean
 
 help:  ## explain the targets
-	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## */  make \1|/' | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## */  make \1|/' | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
 
 $(VENV)/installed: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Unrolled needs Python 3.11 or newer; try: make PYTHON=python3.12")'
@@ -22,8 +22,8 @@ $(VENV)/installed: requirements.txt pyproject.toml
 book: $(VENV)/installed  ## execute stale chapters and build the book into _build/html
 	@$(BIN)/python tools/twins.py refresh
 	@$(BIN)/python tools/lab.py
-	@# Sphinx copies a changed style sheet only along with a changed page.
-	@[ -z "$$(find _static -newer _build/html/index.html 2>/dev/null)" ] || touch index.md
+	@# From nothing each time, so that two builds of one commit are the same to the last byte.
+	@rm -rf _build/html _build/.doctrees
 	@$(BIN)/jupyter-book build . -n -W --keep-going --quiet
 	@echo "the book: $(CURDIR)/_build/html/index.html"
 
@@ -52,6 +52,15 @@ ledger: $(VENV)/installed  ## hold every equation against its line of code, and 
 
 bench: $(VENV)/installed  ## measure speed against Keras and the machine's own limit
 	@$(BIN)/python benchmarks/bench.py
+
+pictures: $(VENV)/installed  ## draw the cover's pictures anew: cover/*
+	@$(BIN)/python tools/site_pictures.py
+
+screenshots: $(VENV)/installed  ## every built page, wide and narrow, light and dark, into _build/screenshots
+	@$(BIN)/python tools/site_report.py screenshots
+
+site-report: $(VENV)/installed  ## measure the built pages: weight, first paint, shift
+	@$(BIN)/python tools/site_report.py
 
 lock:  ## write requirements.txt anew from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --extra book --extra test --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --upgrade --quiet --output-file requirements.txt --custom-compile-command "make lock"

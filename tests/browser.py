@@ -21,7 +21,12 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+NAMES = (
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+)
 # Nothing of Chromium's own goes out, and no name is looked up: only 127.0.0.1 can be reached.
 FLAGS = (
     "--disable-quic",
@@ -143,6 +148,47 @@ def watch(page: Any, url: str) -> Visit:
     page.on("pageerror", lambda error: seen.messages.append(f"uncaught: {error}"))
     page.on("websocket", lambda socket: seen.outside.append(socket.url))
     return seen
+
+
+# What an open page of the book is, as a function for `page.evaluate`.
+FACTS = """async () => {
+  const shifts = await new Promise((done) => {
+    let sum = 0;
+    const add = (list) => list.forEach((s) => { if (!s.hadRecentInput) sum += s.value; });
+    const watcher = new PerformanceObserver((list) => add(list.getEntries()));
+    watcher.observe({type: "layout-shift", buffered: true});
+    setTimeout(() => { add(watcher.takeRecords()); done(sum); }, 100);
+  });
+  const paint = performance.getEntriesByName("first-contentful-paint")[0];
+  const loaded = [...performance.getEntriesByType("navigation"),
+                  ...performance.getEntriesByType("resource")];
+  const files = Object.fromEntries(loaded.map((e) => [e.name, e.decodedBodySize]));
+  const every = (selector) => [...document.querySelectorAll(selector)];
+  const ids = every("[id]").map((e) => e.id);
+  return {
+    shift: shifts,
+    paint: paint ? paint.startTime : 0,
+    files,
+    repeated: [...new Set(ids.filter((id, at) => ids.indexOf(id) !== at))],
+    equations: every(".math").length,
+    unset: every(".math").filter((e) => !e.querySelector("mjx-container math")).length
+      + every("mjx-merror, [data-mjx-error]").length
+      + (/\\\\[(\\[]|\\$\\$|\\\\begin\\{/.test(
+          every("article :is(p, li, td, figcaption)").map((e) => e.textContent).join(" ")) ? 1 : 0),
+    language: document.documentElement.lang,
+    headings: every("h1").length,
+    nameless: every("img:not([alt]), img[alt='']").length,
+    headless: every("article table").filter((t) => !t.querySelector("th[scope]")).length,
+    policy: (document.querySelector("meta[http-equiv='Content-Security-Policy']") || {}).content,
+  };
+}"""
+
+
+def names(site: Path) -> list[str]:
+    """The book's pages, as paths below the site's folder."""
+    return sorted(
+        p.relative_to(site).as_posix() for p in site.rglob("*.html") if "_static" not in p.parts
+    )
 
 
 # One browser a module: while it runs, no other test could start an event loop.

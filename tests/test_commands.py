@@ -26,6 +26,7 @@ PARTS = (
     "_static",
     "lab",
     "models",
+    "cover",
 )
 
 

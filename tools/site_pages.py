@@ -9,7 +9,9 @@ Content-Security-Policy that names no outside origin. The scripts of the theme g
 
 import base64
 import hashlib
+import os
 import re
+import shutil
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -104,6 +106,7 @@ def finish(app: Sphinx, failure: Exception | None) -> None:
     for pattern in UNUSED:
         for path in sorted((out / "_static").rglob(pattern)):
             remove(path)
+    shutil.copyfile(Path(app.srcdir) / "cover" / "preview.png", out / "_static" / "preview.png")
     for path in pages(out):
         text = path.read_text(encoding="utf-8")
         if "Content-Security-Policy" not in text:  # else it was mended by an earlier build
@@ -140,6 +143,7 @@ def mend(text: str, path: Path, out: Path) -> str:
         step(page)
     name = path.relative_to(out).as_posix()
     scripts(page, name)
+    social(page, name)
     sizes(page, path)
     policy(page)
     return re.sub("\ue000(\\d+)\ue001", lambda match: stash[int(match[1])], str(page))
@@ -360,6 +364,36 @@ def handlers(page: BeautifulSoup) -> None:
     for tag in page.find_all(True):
         for key in [k for k in tag.attrs if k.startswith("on")]:
             del tag[key]
+
+
+def social(page: BeautifulSoup, name: str) -> None:
+    """What a link to the page shows elsewhere: title, first words, the book's picture.
+
+    Those who fetch such pictures want whole addresses: the variable UNROLLED_URL names the
+    published book's; without it the picture's address is relative, and there is none of the page.
+    """
+    home = os.environ.get("UNROLLED_URL", "").rstrip("/")
+    first = page.select_one("article .admonition.tip p:not(.admonition-title)")
+    first = first or page.select_one("article p:not(.admonition-title)")
+    text = "" if first is None else first.get_text(" ", strip=True)
+    text = re.sub(r"\s+", " ", re.sub("\ue000\\d+\ue001", "", text))
+    picture = "../" * name.count("/") + "_static/preview.png"
+    tags = {
+        "og:type": "book" if name == "index.html" else "article",
+        "og:site_name": "Unrolled",
+        "og:title": find(page, "title").get_text().removesuffix(" — Unrolled"),
+        "og:description": text[:200],
+        "og:image": f"{home}/_static/preview.png" if home else picture,
+        "og:image:alt": "Unrolled: a line that follows an LSTM's verdict, word by word.",
+    }
+    if home:
+        tags["og:url"] = f"{home}/{name}"
+    place = find(page, "title")
+    for key, content in tags.items():
+        place.insert_before(page.new_tag("meta", attrs={"property": key, "content": content}))
+    if text and page.select_one("meta[name=description]") is None:
+        meta = page.new_tag("meta", attrs={"name": "description", "content": text[:200]})
+        place.insert_before(meta)
 
 
 def sizes(page: BeautifulSoup, path: Path) -> None:

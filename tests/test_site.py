@@ -1,0 +1,349 @@
+"""The built book in a real browser: offline, private, for everyone, light.
+
+Each page is opened once from a server and looked at from all sides (`audits`), and once from its
+folder; the tests then ask what was seen. `pytest -s` prints the figures.
+"""
+
+import re
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import axe_playwright_python
+import pytest
+
+from browser import DESKTOP, FACTS, PHONE, names, serve, visit
+
+AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js").read_text(encoding="utf-8")
+NARROW = 320  # CSS pixels: the narrowest window in which nothing but boxes of their own may scroll
+WEIGHT = 1_500_000  # bytes of a page with all that it loads
+SCRIPT = 200_000  # bytes of one script
+SHIFT = 0.02  # the browser's cumulative layout shift
+
+# A page has thousands of coloured bits of code in a few dozen styles: one of each kind is enough.
+THIN = """() => {
+  const seen = new Set();
+  for (const bit of document.querySelectorAll("pre span")) {
+    const box = bit.closest(".admonition, .cell_output, .cell_input, article");
+    const key = bit.className + "|" + (box ? box.className : "");
+    if (seen.has(key) && !bit.firstElementChild) bit.replaceWith(bit.textContent);
+    seen.add(key);
+  }
+}"""
+# axe-core's complaints as lines; colours alone where only the theme has changed.
+RUN_AXE = """async (colours) => {
+  const options = {preload: false, resultTypes: ["violations"]};
+  if (colours) options.runOnly = ["color-contrast", "link-in-text-block"];
+  const found = await axe.run(document, options);
+  return found.violations.flatMap((v) => v.nodes.map(
+    (n) => `${v.id} (${v.impact}): ${n.html.slice(0, 150)} ${n.failureSummary.slice(0, 300)}`));
+}"""
+# Elements that stick out of the window and lie in no box that scrolls by itself.
+STICKING = """(width) => {
+  if (document.scrollingElement.scrollWidth <= width) return [];
+  const scrolls = (e) => e && e !== document.body && e !== document.documentElement &&
+    (["auto", "scroll", "hidden", "clip"].includes(getComputedStyle(e).overflowX)
+     || scrolls(e.parentElement));
+  return [...document.body.querySelectorAll("*")]
+    .filter((e) => e.getBoundingClientRect().right > width + 1 && !scrolls(e.parentElement))
+    .map((e) => e.outerHTML.slice(0, 120));
+}"""
+
+
+@dataclass
+class Audit:
+    """What a page showed."""
+
+    facts: dict
+    complaints: list[str]  # requests to the outside, messages, missing files
+    axe: list[str] = field(default_factory=list)
+    sticking: list[str] = field(default_factory=list)
+
+    @property
+    def weight(self) -> int:
+        """Bytes of the page and of all that it loaded."""
+        return sum(self.facts["files"].values())
+
+
+def look(browser, address: str, name: str) -> Audit:
+    """Open a page from a server and look at it wide and narrow, light and dark."""
+    with visit(browser, f"{address}/{name}", reduced_motion="reduce") as seen:
+        page = seen.page
+        audit = Audit(page.evaluate(FACTS), seen.complaints())
+        page.evaluate(AXE)
+        page.evaluate(THIN)
+        for width, height in (DESKTOP, PHONE):
+            page.set_viewport_size({"width": width, "height": height})
+            for theme in ("light", "dark"):
+                page.emulate_media(color_scheme=theme)
+                page.wait_for_function(
+                    "t => document.documentElement.dataset.theme === t", arg=theme
+                )
+                found = page.evaluate(RUN_AXE, theme == "dark")
+                audit.axe += [f"{theme}, {width} px: {line}" for line in found]
+        page.set_viewport_size({"width": NARROW, "height": 700})
+        audit.sticking = page.evaluate(STICKING, NARROW)
+        audit.complaints = seen.complaints()
+    return audit
+
+
+@pytest.fixture(scope="module")
+def audits(browser, site) -> dict[str, Audit]:
+    with serve(site) as address:
+        return {name: look(browser, address, name) for name in names(site)}
+
+
+def faults(audits: dict[str, Audit], of) -> list[str]:
+    """A line for each thing that `of(audit)` lists, with the page it is on."""
+    return [f"{name}: {fault}" for name, audit in audits.items() for fault in of(audit)]
+
+
+def test_every_page_is_in_the_book(site):
+    assert len(names(site)) > 15
+    assert {"index.html", "search.html", "chapters/05-lstm.html"} <= set(names(site))
+
+
+def test_no_page_asks_the_outside_or_writes_to_the_console(audits):
+    assert faults(audits, lambda audit: audit.complaints) == []
+
+
+def test_every_page_works_from_a_folder(browser, site):
+    found = []
+    for name in names(site):
+        with visit(browser, (site / name).as_uri()) as seen:
+            found += [f"{name}: {line}" for line in seen.complaints()]
+            if seen.page.evaluate("document.styleSheets.length") < 5:
+                found.append(f"{name}: its style sheets are refused")
+    assert found == []
+
+
+def test_every_equation_is_set(audits):
+    assert [n for n, audit in audits.items() if audit.facts["unset"]] == []
+    assert sum(audit.facts["equations"] for audit in audits.values()) > 500
+
+
+def test_axe_finds_nothing_light_or_dark_wide_or_narrow(audits):
+    assert faults(audits, lambda audit: audit.axe) == []
+
+
+def test_nothing_scrolls_sideways_but_boxes_of_their_own(audits):
+    assert faults(audits, lambda audit: audit.sticking) == []
+
+
+def test_ids_are_unique(audits):
+    assert faults(audits, lambda audit: audit.facts["repeated"]) == []
+
+
+def test_language_one_title_named_pictures_tables_with_headers(audits):
+    for name, audit in audits.items():
+        facts = audit.facts
+        assert (facts["language"], facts["headings"]) == ("en", 1), name
+        assert (facts["nameless"], facts["headless"]) == (0, 0), name
+
+
+def test_the_policy_names_no_outside_origin(audits):
+    for name, audit in audits.items():
+        rules = dict(rule.split(" ", 1) for rule in (audit.facts["policy"] or "").split("; "))
+        assert rules["default-src"] == "'none'", name
+        assert "unsafe" not in rules["script-src"] + rules["style-src"], name
+        allowed = r"'(self|none|unsafe-inline|sha256-[\w+/=]+)'|data:"
+        assert all(re.fullmatch(allowed, value) for r in rules.values() for value in r.split()), (
+            name
+        )
+
+
+def test_the_policy_is_kept(browser, site):
+    # From the folder and from a server, a picture from elsewhere and a new script are refused.
+    attempt = """() => new Promise((done) => {
+      const refused = [];
+      document.addEventListener("securitypolicyviolation", (e) => {
+        refused.push(e.effectiveDirective);
+        if (refused.length === 2) done(refused.sort());
+      });
+      const picture = new Image();
+      picture.src = "https://example.org/x.png";
+      document.body.append(picture);
+      const script = document.createElement("script");
+      script.textContent = "window.broken = true";
+      document.body.append(script);
+      setTimeout(() => done(refused), 3000);
+    })"""
+    with serve(site) as address:
+        for url in (f"{address}/index.html", (site / "index.html").as_uri()):
+            with visit(browser, url) as seen:
+                assert seen.page.evaluate(attempt) == ["img-src", "script-src-elem"]
+                assert not seen.page.evaluate("'broken' in window")
+
+
+def test_pages_are_light(audits):
+    for name, audit in audits.items():
+        files = audit.facts["files"]
+        scripts = {f: size for f, size in files.items() if f.partition("?")[0].endswith(".js")}
+        heavy = {f: size for f, size in scripts.items() if size > SCRIPT}
+        assert heavy == {}, name
+        if name.startswith("chapters/"):
+            assert audit.weight <= WEIGHT, name
+        assert audit.facts["shift"] < SHIFT, name
+
+
+def test_the_figures_that_the_book_claims(audits, capsys):
+    requests = sum("asked for" in c for audit in audits.values() for c in audit.complaints)
+    messages = sum(len(audit.complaints) for audit in audits.values()) - requests
+    heaviest = max(audits, key=lambda name: audits[name].weight)
+    slowest = max(audits, key=lambda name: audits[name].facts["paint"])
+    jumpiest = max(audits, key=lambda name: audits[name].facts["shift"])
+    with capsys.disabled():
+        print(
+            f"\nsite: {len(audits)} pages, {requests} requests to the outside, "
+            f"{messages} console messages, "
+            f"{sum(len(audit.axe) for audit in audits.values())} axe violations; "
+            f"largest page {audits[heaviest].weight / 1e6:.2f} MB ({heaviest}), "
+            f"slowest first paint {audits[slowest].facts['paint']:.0f} ms ({slowest}), "
+            f"largest shift {audits[jumpiest].facts['shift']:.4f} ({jumpiest})"
+        )
+
+
+# What a reader does.
+
+CHAPTER = "chapters/05-lstm.html"
+
+
+def test_colours_are_switched_and_remembered(browser, site):
+    with serve(site) as address, visit(browser, f"{address}/{CHAPTER}") as seen:
+        page = seen.page
+        theme = "document.documentElement.dataset.theme"
+        button = page.get_by_role("button", name="Colours")
+        assert page.evaluate(theme) == "light"
+        button.click()
+        button.click()
+        assert page.evaluate(theme) == "dark"
+        assert page.get_by_role("button", name="Colours: dark").is_visible()
+        page.goto(f"{address}/index.html")
+        assert page.evaluate(theme) == "dark"
+        page.get_by_role("button", name="Colours: dark").click()
+        page.emulate_media(color_scheme="dark")
+        assert page.evaluate(theme) == "dark"
+        page.emulate_media(color_scheme="light")
+        page.wait_for_function(f"{theme} === 'light'")
+        assert seen.complaints() == []
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE])
+def test_search_by_keyboard_finds_a_chapter_even_from_a_folder(browser, site, size):
+    with visit(browser, (site / CHAPTER).as_uri(), size=size) as seen:
+        page = seen.page
+        page.keyboard.press("Control+k")
+        page.keyboard.type("clipping")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#search-results li a")
+        page.wait_for_function("document.querySelector('.search-summary').textContent")
+        hrefs = page.eval_on_selector_all("#search-results li a", "links => links.map(l => l.href)")
+        assert any("04-vanishing-gradients" in href for href in hrefs)
+        page.click("#search-results li a")
+        assert page.locator("h1").first.is_visible()
+        assert seen.complaints() == []
+
+
+def test_code_is_copied(browser, site):
+    with visit(browser, (site / CHAPTER).as_uri()) as seen:
+        page = seen.page
+        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        block = page.locator("article .cell_input div.highlight").first
+        block.locator("button").click()
+        page.wait_for_selector("text=Copied")
+        copied = page.evaluate("navigator.clipboard.readText()")
+        assert copied == block.locator("pre").inner_text().rstrip("\n")
+        assert copied.count("\n") > 2
+        assert seen.complaints() == []
+
+
+def test_a_solution_opens_by_keyboard_and_without_scripts(browser, site):
+    url = (site / CHAPTER).as_uri()
+    for scripts in (True, False):
+        with visit(browser, url, java_script_enabled=scripts) as seen:
+            solution = seen.page.locator("details.solution").first
+            assert solution.get_attribute("open") is None
+            solution.locator("summary").focus()
+            seen.page.keyboard.press("Enter")
+            assert solution.get_attribute("open") is not None
+            assert solution.locator("p").first.is_visible()
+            assert seen.page.locator("mjx-container").first.is_visible()
+
+
+def test_the_notebook_is_downloaded(browser, site):
+    with visit(browser, (site / CHAPTER).as_uri()) as seen:
+        link = seen.page.get_by_role("link", name="Download this notebook")
+        target = (site / CHAPTER).parent / link.get_attribute("href")
+        assert link.get_attribute("download") is not None
+        assert target.resolve().name == "05-lstm.ipynb"
+        assert target.exists()
+
+
+def test_previous_and_next_lead_through_the_book(browser, site):
+    with visit(browser, (site / "index.html").as_uri()) as seen:
+        pages = ["index.html"]
+        while (link := seen.page.query_selector("a.right-next")) is not None:
+            link.click()
+            seen.page.wait_for_load_state()
+            pages.append(seen.page.url)
+            assert len(pages) < 100
+        assert sum("/chapters/" in page for page in pages) >= 15
+        assert seen.complaints() == []
+
+
+@pytest.mark.parametrize("name", ["Chapters", "Contents of this page"])
+def test_on_a_phone_the_side_bars_open_and_close_by_keyboard(browser, site, name):
+    with visit(browser, (site / CHAPTER).as_uri(), size=PHONE) as seen:
+        page = seen.page
+        button = page.get_by_role("button", name=name, exact=True)
+        button.focus()
+        page.keyboard.press("Enter")
+        dialog = page.get_by_role("dialog", name=name)
+        assert dialog.is_visible()
+        assert dialog.get_by_role("link").first.is_visible()
+        page.keyboard.press("Escape")
+        assert not dialog.is_visible()
+        assert button.evaluate("button => button === document.activeElement")
+        assert page.evaluate("document.querySelectorAll('#pst-primary-sidebar a').length") > 10
+
+
+def test_the_keyboard_reaches_everything_and_the_focus_is_seen(browser, site):
+    ring = """() => {
+      const at = document.activeElement, style = getComputedStyle(at);
+      if (at === document.body) return null;
+      at.dataset.reached = "";
+      const seen = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2;
+      return seen ? "" : at.outerHTML.slice(0, 100);
+    }"""
+    missed = """() => [...document.querySelectorAll("a[href], button, input, select, textarea, "
+        + "summary, [tabindex='0']")]
+      .filter((e) => e.checkVisibility({visibilityProperty: true}) && e.tabIndex >= 0
+        && !("reached" in e.dataset))
+      .map((e) => e.outerHTML.slice(0, 100))"""
+    for name in ("index.html", "chapters/02-core-concepts.html", "search.html"):
+        with visit(browser, (site / name).as_uri()) as seen:
+            unseen = []
+            seen.page.evaluate("document.activeElement.blur()")
+            for _ in range(600):
+                seen.page.keyboard.press("Tab")
+                answer = seen.page.evaluate(ring)
+                if answer is None:
+                    break
+                unseen += [answer] if answer else []
+            assert unseen == [], name
+            assert seen.page.evaluate(missed) == [], name
+
+
+def test_a_page_prints_whole_and_without_its_menus(browser, site):
+    with visit(browser, (site / "chapters/02-core-concepts.html").as_uri()) as seen:
+        page = seen.page
+        pdf = page.pdf(format="A4")
+        pages = len(re.findall(rb"/Type\s*/Page\b", pdf))
+        streams = re.findall(rb"stream\r?\n(.*?)endstream", pdf, flags=re.DOTALL)
+        assert 5 <= pages <= 30, pages
+        assert len([s for s in streams if s.startswith((b"x\x9c", b"x\x01")) and zlib]) > pages
+        page.emulate_media(media="print")
+        for hidden in (".bd-header-article", "#pst-primary-sidebar", "#pst-secondary-sidebar"):
+            assert not page.locator(hidden).is_visible(), hidden
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        assert page.locator("details:not([open])").count() == 0
