@@ -10,8 +10,16 @@ Lab.charts = (function () {
   const NAMES = 92; // and for the names of curves behind their ends
 
   const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
-  const number = (value, digits = 2) => value.toFixed(digits).replace("-", "−");
-  const signed = (value, digits = 2) => (value < 0 ? "" : "+") + number(value, digits);
+  /** A rounded number with a true minus, and none before 0. */
+  const number = (value, digits = 2) => {
+    const text = value.toFixed(digits);
+    return Number(text) === 0 ? text.replace("-", "") : text.replace("-", "−");
+  };
+  /** The same with its sign, "+0.50", or, spaced, as a term of a sum: "+ 0.50". */
+  const signed = (value, digits = 2, space = "") => {
+    const text = number(value, digits);
+    return text[0] === "−" ? `−${space}${text.slice(1)}` : `+${space}${text}`;
+  };
 
   function node(tag, attributes = {}, ...children) {
     const made = document.createElement(tag);
@@ -102,12 +110,13 @@ Lab.charts = (function () {
       const left = a.x(from) - a.wide / steps / 2;
       const place = { x: left, y: 8, width: a.right - left, height: a.base - 8 };
       shape(svg, "rect", { class: "lab-after", ...place });
-      if (place.width > 90) shape(svg, "text", { x: left + 6, y: 22 }, "neutral words");
     }
     grid(a, [0, high / 2, high], high < 1 ? 2 : 1);
     for (const { values, style } of Object.values(curves)) {
       shape(svg, "path", { class: `lab-line lab-${style}`, d: path(a, values) });
     }
+    const room = a.right - a.x(from);
+    if (room > 90) shape(svg, "text", { class: "lab-name", x: a.x(from), y: 22 }, "neutral words");
     cursor(a, step);
     const ends = Object.entries(curves).map(([name, { values, style }]) => {
       const last = values[values.length - 1];
@@ -119,6 +128,20 @@ Lab.charts = (function () {
       end.at = clamp(end.at + 4, k ? ends[k - 1].at + 15 : 12, most); // names kept apart
       const place = { class: `lab-label lab-${end.style}`, x: a.right + 6, y: end.at };
       shape(svg, "text", place, end.name);
+    });
+  }
+
+  /** The words over their columns, aslant; nothing where columns are too thin for them. */
+  function words(svg, all, step) {
+    const column = (svg.clientWidth - LEFT - RIGHT) / all.length;
+    svg.replaceChildren();
+    svg.toggleAttribute("hidden", column < 13);
+    if (column < 13) return;
+    svg.setAttribute("viewBox", `0 0 ${svg.clientWidth} ${svg.clientHeight}`);
+    all.forEach((word, t) => {
+      const at = `translate(${LEFT + (t + 0.6) * column} ${svg.clientHeight - 4}) rotate(-50)`;
+      const short = word.length > 11 ? `${word.slice(0, 10)}…` : word;
+      shape(svg, "text", { transform: at, class: t === step ? "lab-label" : "" }, short);
     });
   }
 
@@ -223,6 +246,6 @@ Lab.charts = (function () {
     else pen.strokeRect(left + column / 2, 0, 0, height);
   }
 
-  const drawing = { probability, lines, colours, range, clean, heatMap, oneUnit };
+  const drawing = { probability, lines, words, colours, range, clean, heatMap, oneUnit };
   return { ...drawing, clamp, number, signed, node, stepAt };
 })();

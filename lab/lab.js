@@ -8,7 +8,7 @@
 (function () {
   const MOST = 1000; // words that are read; the rest of a longer text is named and left out
   const FIRST = 5; // words whose trace is followed
-  const EXAMPLE = "It starts slowly, but then it becomes a wonderful film.";
+  const EXAMPLE = 23; // the challenge review that is read at first
   const GATES = {
     f: ["forget gate f", "1 keeps the old memory, 0 drops it"],
     i: ["input gate i", "1 lets the new in, 0 keeps it out"],
@@ -270,7 +270,7 @@
         node("span", { id: `lab-high-${gate}` }, "1"),
       );
       const note = node("span", { id: `lab-note-${gate}` }, meaning);
-      const caption = node("figcaption", {}, node("b", {}, title), note, key);
+      const caption = node("p", { class: "lab-caption" }, node("b", {}, title), note, key);
       const canvas = node("canvas", {
         id: `lab-map-${gate}`,
         tabindex: "0",
@@ -279,7 +279,7 @@
         "aria-label": `${title}: left and right change the step, up and down the unit`,
       });
       canvas.dataset.gate = gate;
-      $("maps").append(node("figure", { class: "lab-panel" }, canvas));
+      $("maps").append(node("div", { class: "lab-panel" }, canvas));
       canvas.before(caption);
       canvas.addEventListener("pointermove", (event) => event.buttons || show(event, canvas));
       canvas.addEventListener("pointerdown", (event) => show(event, canvas));
@@ -344,6 +344,7 @@
   function drawMaps() {
     const paint = Lab.charts.colours();
     const { step, unit } = state;
+    Lab.charts.words($("above"), reading ? ["start", ...reading.said] : [], step);
     for (const gate of Object.keys(GATES)) {
       const canvas = $(`map-${gate}`);
       if (!reading) {
@@ -401,8 +402,7 @@
       "Choose another step or unit above.";
   }
 
-  const spaced = (value, digits = 2) =>
-    `${value < 0 ? "−" : "+"} ${number(Math.abs(value), digits)}`;
+  const spaced = (value, digits = 2) => signed(value, digits, " ");
 
   // Breaking
 
@@ -695,6 +695,12 @@
       if (chosen) state.text = $("text").value = chosen[0];
       update();
     });
+    $("another").addEventListener("click", () => {
+      const count = Lab.data.challenge.length;
+      const next = Number($("example").value || -1) + 1 + Math.floor(Math.random() * (count - 1));
+      $("example").value = next % count;
+      $("example").dispatchEvent(new Event("change"));
+    });
     $("play").addEventListener("click", () => (timer === null ? play() : stop()));
     $("back").addEventListener("click", () => stop() ?? change({ step: state.step - 1 }));
     $("on").addEventListener("click", () => stop() ?? change({ step: state.step + 1 }));
@@ -810,7 +816,7 @@
     $("accuracy").textContent = percent(models.lstm.accuracy);
     makeMaps();
     fillLists();
-    if (!follow()) Object.assign(state, { text: EXAMPLE, step: Infinity });
+    if (!follow()) Object.assign(state, { text: Lab.data.challenge[EXAMPLE][0], step: Infinity });
     showState();
     listen();
     update("here");

@@ -362,6 +362,19 @@ def test_the_keyboard_reaches_every_step_unit_and_switch(page):
     assert verdict(page) == before
 
 
+def test_another_takes_one_of_the_challenge_reviews_with_its_truth(page):
+    for _ in range(3):
+        before = page.input_value("#lab-text")
+        page.click("#lab-another")
+        text = page.input_value("#lab-text")
+        assert text in REVIEWS
+        assert text != before
+        review = datasets.load_challenge()[REVIEWS.index(text)]
+        meant = "positive" if review.label else "negative"
+        answer = "right" if meant == verdict(page).split(",")[0].lower() else "wrong"
+        assert page.inner_text("#lab-truth") == f"It was meant as {meant}: {answer}."
+
+
 def test_play_reads_to_the_end_and_pauses(page):
     write(page, "good, bad, good, bad")
     page.click("#lab-play")
