@@ -150,6 +150,18 @@ def test_following_is_correlation_over_steps_and_at_the_end():
     assert found["steps"] == 36
 
 
+def test_memory_is_what_counts_before_the_end_against_the_end(monkeypatch):
+    sizes, gate = 1.1 ** np.arange(70.0)[:, None], np.linspace(0.8, 0.99, 70)[:, None]
+    monkeypatch.setattr(gates.inspection, "state_gradients", lambda *_: {"c": sizes, "h": gate})
+    monkeypatch.setattr(gates.inspection, "read", lambda *_: {"f": gate, "h": gate})
+    found = gates.memory(None, [np.arange(70)] * 3)
+    for place, lag in enumerate(gates.LAGS):
+        assert found["by all paths"][place] == pytest.approx(1.1**-lag)
+        assert found["by the gate"][place] == pytest.approx(np.prod(gate[70 - lag :]))
+    monkeypatch.setattr(gates.inspection, "read", lambda *_: {"h": gate})
+    assert "by the gate" not in gates.memory(None, [np.arange(70)])
+
+
 def test_words_that_decide_a_linear_model_are_found_and_others_are_not():
     """Where the right order is known, deleting by it turns verdicts; at random it does not."""
     from unrolled import Sequential, layers
