@@ -121,20 +121,18 @@ def test_explaining_leaves_the_model_as_it_was(model):
 
 
 def test_deletion_takes_the_words_that_spoke_for_the_verdict_first(lstm):
-    sides = set()
-    for end in range(3, 15):
-        ids = [1, 7, 2, 30, 7, 49, end]
-        importance = np.array([9.0, 3.0, -2.0, 0.5, 2.0, -1.0, 0.0])  # 9 is the start token's
-        side = np.sign(logit(lstm, ids))
+    importance = np.array([9.0, 3.0, -2.0, 0.5, 2.0, -1.0, 0.0])  # 9 is the start token's
+    *others, kernel, bias = lstm.get_weights()
+    for turned in (1, -1):
+        lstm.set_weights([*others, turned * kernel, turned * bias])
+        side = np.sign(logit(lstm, IDS))
         order = [1, 4, 3, 6, 5, 2] if side > 0 else [2, 5, 6, 3, 4, 1]
-        found = inspection.deletion_curve(lstm, ids, importance, (0, 1, 2, 6))
+        found = inspection.deletion_curve(lstm, IDS, importance, (0, 1, 2, 6))
         for value, count in zip(found, (0, 1, 2, 6), strict=True):
-            left = [word for t, word in enumerate(ids) if t not in order[:count]]
+            left = [word for t, word in enumerate(IDS) if t not in order[:count]]
             expected = sigmoid(side * np.array(logit(lstm, left)))
             assert value == pytest.approx(expected, abs=1e-12)
         assert found[0] >= 0.5
-        sides.add(side)
-    assert sides == {1, -1}
 
 
 def test_correlations_are_pearsons():
