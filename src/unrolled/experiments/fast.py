@@ -42,7 +42,7 @@ class Settings:
     )
     num_words: int = field(default=15_000, metadata={"help": "words with a vector"})
     tokens: int = field(default=400, metadata={"help": "tokens read: first quarter, last three"})
-    dimensions: int = field(default=32, metadata={"help": "numbers a word is given"})
+    dimensions: int = field(default=50, metadata={"help": "numbers a word is given"})
     units: int = field(default=32, metadata={"help": "units of the recurrent layer"})
     vectors: int = field(
         default=1, metadata={"choices": (0, 1), "help": "1: start from vectors of the same texts"}
@@ -50,7 +50,7 @@ class Settings:
     pair_bits: int = field(default=0, metadata={"help": "2 ** bits vectors of pairs; 0: none"})
     word_dropout: float = field(default=0.1, metadata={"help": "share of words made unknown"})
     dropout: float = field(
-        default=0.5, metadata={"help": "rate on the vectors and behind the pooling"}
+        default=0.3, metadata={"help": "rate on the vectors and behind the pooling"}
     )
     epochs: int = field(default=2, metadata={"help": "passes over the training reviews"})
     batch_size: int = field(default=128, metadata={"help": "reviews in a training step"})
