@@ -19,7 +19,6 @@ from unrolled.experiments.vectors import word_vectors
 from unrolled.layers import GRU, LSTM, Dense, Dropout, Recurrent
 from unrolled.model import Sequential
 from unrolled.seeding import set_random_seed
-from unrolled.threads import set_threads
 
 NAMED_BY = ("measured_on",)
 RECURRENT: dict[str, type[Recurrent]] = {"lstm": LSTM, "gru": GRU}
@@ -56,7 +55,6 @@ class Settings:
     batch_size: int = field(default=128, metadata={"help": "reviews in a training step"})
     learning_rate: float = field(default=0.004, metadata={"help": "Adam's rate at its highest"})
     validation: float = field(default=0.2, metadata={"help": "share of movies held out to choose"})
-    threads: int = field(default=2, metadata={"help": "threads that share the rows of a batch"})
 
 
 def build_model(settings: Settings) -> Sequential:
@@ -112,7 +110,6 @@ def train(
 def run(settings: Settings, partial: Path) -> dict[str, Any]:
     """Train, then read the test set (or the movies held out) once."""
     reviews = load_reviews(settings)
-    set_threads(settings.threads)
     model, history, clock = train(settings, reviews.x, reviews.y)
     training = round(clock.seconds["fit"] + clock.seconds.get("vectors", 0), 2)
     probability = predict(model, reviews.x_measured, settings.tokens)
