@@ -36,7 +36,6 @@ ALL = {
     **POOLED,
     "vectors": 1,
     "votes": 1,
-    "frozen": 1,
     "directions": 2,
     "word_dropout": 0.1,
     "dropout": 0.3,
@@ -55,10 +54,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "frozen": {**POOLED, "vectors": 1, "frozen": 1},
     "votes": {**POOLED, "votes": 1},
     "all": ALL,
-    "all_but_frozen": {**ALL, "frozen": 0},
-    "all_but_vectors": {**ALL, "vectors": 0, "frozen": 0},
+    "all_frozen": {**ALL, "frozen": 1},
+    "all_but_vectors": {**ALL, "vectors": 0},
     "all_but_votes": {**ALL, "votes": 0},
-    "all_and_pairs": {**ALL, "pair_bits": 16},
 }
 
 

@@ -66,12 +66,12 @@ class Settings:
     folds: int = field(default=5, metadata={"help": "folds of movies for the votes"})
     pair_bits: int = field(default=0, metadata={"help": "2 ** bits vectors of pairs; 0: none"})
     frozen: int = field(
-        default=1, metadata={"choices": (0, 1), "help": "1: word vectors are not trained"}
+        default=0, metadata={"choices": (0, 1), "help": "1: word vectors are not trained"}
     )
     word_dropout: float = field(default=0.1, metadata={"help": "share of words made unknown"})
-    dropout: float = field(default=0.2, metadata={"help": "rate on the word vectors"})
+    dropout: float = field(default=0.3, metadata={"help": "rate on the word vectors"})
     average: float = field(default=0.0, metadata={"help": "decay of the mean of weights; 0: none"})
-    epochs: int = field(default=3, metadata={"help": "passes over the training reviews"})
+    epochs: int = field(default=2, metadata={"help": "passes over the training reviews"})
     batch_size: int = field(default=64, metadata={"help": "reviews in a training step"})
     learning_rate: float = field(default=0.003, metadata={"help": "Adam's rate at its highest"})
     validation: float = field(default=0.2, metadata={"help": "share of movies held out to choose"})
