@@ -116,7 +116,7 @@ Lab.charts = (function () {
       shape(svg, "path", { class: `lab-line lab-${style}`, d: path(a, values) });
     }
     const room = a.right - a.x(from);
-    if (room > 90) shape(svg, "text", { class: "lab-name", x: a.x(from), y: 22 }, "neutral words");
+    if (room > 90) shape(svg, "text", { class: "lab-name", x: a.x(from) + 6, y: 22 }, "neutral words");
     cursor(a, step);
     const ends = Object.entries(curves).map(([name, { values, style }]) => {
       const last = values[values.length - 1];
