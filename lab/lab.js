@@ -436,6 +436,8 @@
     if (f === 1) said.push("Nothing is forgotten: what comes in is only ever added.");
     if (f === 0) said.push("Nothing is kept: only what h still carries reaches the next step.");
     if (i === 1) said.push("Every word is written in full, whether it matters or not.");
+    if (i === 0) said.push("Nothing gets in: it answers without having read.");
+    if (o === 0) said.push("Nothing shows: what is left of the verdict is its bias.");
     if (o === 1) said.push("The memory shows at every step, to the verdict and to all gates.");
     if (f === null && state.shift > 0) said.push("It holds on to what it has for longer.");
     if (f === null && state.shift < 0) said.push("It forgets sooner.");
@@ -607,7 +609,7 @@
     state.shift = Math.round(whole("b", -6, 6) * 2) / 2;
     for (const gate of "fio") {
       const held = given.get(gate);
-      state.hold[gate] = held === "1" || (held === "0" && gate === "f") ? Number(held) : null;
+      state.hold[gate] = held === "1" || held === "0" ? Number(held) : null;
     }
     if (given.has("u")) state.unit = Math.round(whole("u", 0, order.length - 1));
     state.alone = given.get("a") === "1";

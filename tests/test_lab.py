@@ -27,7 +27,15 @@ NASTY = [
     "\x00\x01 null \x7f",
     "constructor __proto__ toString hasOwnProperty",
 ]
-BROKEN = [{"f": 1}, {"f": 0}, {"i": 1}, {"o": 1}, {"shift": -2.5}, {"f": 0, "i": 1, "o": 1}]
+BROKEN = [
+    {"f": 1},
+    {"f": 0},
+    {"i": 1},
+    {"o": 1},
+    {"i": 0, "o": 0},
+    {"shift": -2.5},
+    {"f": 0, "i": 1, "o": 1, "shift": 1},
+]
 
 # What the page answers for each text: its ids and every gate of every step, as float32.
 READ = """async ([kind, texts, broken]) => {
