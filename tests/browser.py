@@ -178,7 +178,8 @@ FACTS = """async () => {
     language: document.documentElement.lang,
     headings: every("h1").length,
     nameless: every("img:not([alt]), img[alt='']").length,
-    headless: every("article table").filter((t) => !t.querySelector("th[scope]")).length,
+    headless: every("article table:not([role=presentation])")
+      .filter((t) => !t.querySelector("th[scope]")).length,
     policy: (document.querySelector("meta[http-equiv='Content-Security-Policy']") || {}).content,
   };
 }"""

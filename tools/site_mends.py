@@ -191,6 +191,8 @@ def tables(page: BeautifulSoup) -> None:
         cell["scope"] = "col"
     for cell in page.select("article tbody th"):
         cell["scope"] = "row"
+    for table in page.select("table.indextable"):  # the index in columns: no table in fact
+        table["role"] = "presentation"
     for table in page.select("article table"):
         if not table.find_parent(class_="pst-scrollable-table-container"):
             table.wrap(page.new_tag("div", attrs={"class": "pst-scrollable-table-container"}))
