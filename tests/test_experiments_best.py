@@ -99,6 +99,16 @@ def test_word_dropout_takes_the_vote_along_and_spares_the_padding():
     assert (layer.forward(x)[:, :, 3:] == parts.SCALE).all()
 
 
+def test_vote_dropout_takes_all_votes_of_a_review_or_none():
+    set_random_seed(0)
+    layer = parts.TextInput(50, 3, vote_dropout=0.5, votes=np.ones((1, 2, 64)))
+    x = np.full((400, 6), 7)
+    votes = layer.forward(x, training=True)[:, :, 3:].reshape(400, -1)
+    assert set(votes.sum(axis=1)) == {0, 12 * parts.SCALE}
+    assert 150 < (votes[:, 0] == 0).sum() < 250
+    assert (layer.forward(x)[:, :, 3:] == parts.SCALE).all()
+
+
 def test_gradients_of_the_parts_agree_with_differences():
     rng = np.random.default_rng(0)
     ids = np.array([[0, 3, 1, 7], [2, 5, 5, 3]])

@@ -29,6 +29,7 @@ NOTHING: dict[str, Any] = {  # the plain reader: a forward LSTM, whose last stat
     "directions": 1,
     "pair_bits": 0,
     "word_dropout": 0.0,
+    "vote_dropout": 0.0,
     "dropout": 0.0,
 }
 POOLED = {"pooling": "both"}

@@ -70,6 +70,7 @@ class Settings:
     )
     word_dropout: float = field(default=0.1, metadata={"help": "share of words made unknown"})
     dropout: float = field(default=0.3, metadata={"help": "rate on the word vectors"})
+    vote_dropout: float = field(default=0.5, metadata={"help": "share of reviews without votes"})
     average: float = field(default=0.0, metadata={"help": "decay of the mean of weights; 0: none"})
     epochs: int = field(default=2, metadata={"help": "passes over the training reviews"})
     batch_size: int = field(default=64, metadata={"help": "reviews in a training step"})
@@ -111,6 +112,7 @@ def build_model(
         settings.pair_bits,
         settings.dropout,
         settings.word_dropout,
+        settings.vote_dropout,
         votes,
         bool(settings.frozen),
     )

@@ -55,7 +55,9 @@ class TextInput(Layer):
     x: ids (B, T), 0 = padding, which is masked; ids from input_dim on count as unknown for the
     word vectors, not for pairs and votes. pair_bits=0: no pairs, else 2**pair_bits vectors, zero
     at the start. While training, a share `dropout` of the numbers of the vectors becomes 0, and a
-    share `word_dropout` of the words unknown, without votes. frozen: word vectors stay as they are.
+    share `word_dropout` of the words unknown, without votes; a share `vote_dropout` of the reviews
+    has no votes at all, so that what reads the words has to learn to do without. frozen: word
+    vectors stay as they are.
     votes: (1 + folds, N, 2**bits), or None; y has one more feature for each n of 1 … N, the votes
     times SCALE. Table 0 is used, and table 1 + k for a review whose first id is FOLD + k: one that
     has not seen its label. Weights: word vectors (input_dim, output_dim), then those of the pairs.
@@ -71,12 +73,14 @@ class TextInput(Layer):
         pair_bits: int = 0,
         dropout: float = 0.0,
         word_dropout: float = 0.0,
+        vote_dropout: float = 0.0,
         votes: np.ndarray | None = None,
         frozen: bool = False,
     ) -> None:
         super().__init__()
         self.input_dim, self.output_dim, self.pair_bits = input_dim, output_dim, pair_bits
-        self.word_dropout, self.votes, self.frozen = word_dropout, votes, frozen
+        self.word_dropout, self.vote_dropout = word_dropout, vote_dropout
+        self.votes, self.frozen = votes, frozen
         self.dropout = Dropout(dropout)
         self.tables = [Embedding(input_dim, output_dim)]
         if pair_bits:
@@ -121,6 +125,8 @@ class TextInput(Layer):
         y = np.empty((x.shape[1], len(x), self.output_dim + self.num_votes), self.dtype)
         y = y.transpose(1, 0, 2)  # time-major in memory, as the recurrent layers want it
         y[:, :, : self.output_dim] = meaning
+        if training and self.vote_dropout:
+            dropped = dropped | (generator().random((len(x), 1)) < self.vote_dropout)
         bits = self.votes.shape[2].bit_length() - 1
         for n, buckets in enumerate(ngram_buckets(ids, self.num_votes, bits)):
             y[:, :, self.output_dim + n] = SCALE * self.votes[tables, n, buckets] * ~dropped
