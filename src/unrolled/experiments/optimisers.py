@@ -30,7 +30,7 @@ OPTIMISERS: dict[str, Callable[[float], Optimizer]] = {
     "momentum": lambda rate: SGD(rate, momentum=0.9, global_clipnorm=1.0),
     "Adam": lambda rate: Adam(rate, global_clipnorm=1.0),
 }
-RATES = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+RATES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 STARTS: dict[str, Callable[[int, int], Array]] = {
     "orthogonal": orthogonal,
     "orthogonal × 0.7": lambda rows, columns: 0.7 * orthogonal(rows, columns),
@@ -47,7 +47,7 @@ class Settings:
     """Length of training; the seed draws weights and sequences."""
 
     seed: int = field(default=0, metadata={"help": "seed of weights and sequences"})
-    updates: int = field(default=400, metadata={"help": "updates of each run"})
+    updates: int = field(default=300, metadata={"help": "updates of each run"})
     batch_size: int = field(default=32, metadata={"help": "sequences in an update"})
     rate: float = field(default=0.003, metadata={"help": "Adam's learning rate for the starts"})
 

@@ -22,7 +22,7 @@ from unrolled.seeding import set_random_seed
 
 NAMED_BY = ()
 LAG = 40
-CUTS = (41, 40, 20, 10, 5, 2)
+CUTS = (41, 40, 20, 10, 2)
 STARTS = ("RNN", "LSTM", "LSTM open")
 DISTANCES = ((0, 1), (2, 5), (6, 10), (11, 20), (21, 40), (41, 80), (81, 160))
 PIECES = (400, 200, 100, 50, 20, 10)
@@ -36,7 +36,7 @@ class Settings:
     units: int = field(default=16, metadata={"help": "units of the layer"})
     updates: int = field(default=300, metadata={"help": "updates at most"})
     steps: int = field(default=100, metadata={"help": "steps of a training sequence of `held`"})
-    turns: int = field(default=5, metadata={"help": "times that each cost is measured"})
+    turns: int = field(default=3, metadata={"help": "times that each cost is measured"})
 
 
 def learner_of(settings: Settings, model: str, features: int, rate: float = 0.003) -> Learner:
@@ -132,7 +132,7 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
                 "accuracy": {cut: accuracy for cut, (accuracy, _) in tried.items()},
                 "updates": {cut: updates for cut, (_, updates) in tried.items()},
             }
-    cuts = tqdm((settings.steps, 20, 10, 5, 2, 1), desc="held", file=sys.stderr)
+    cuts = tqdm((settings.steps, 10, 2, 1), desc="held", file=sys.stderr)
     figures = {
         "fixed": found,
         "held": {cut: held(settings, cut) for cut in cuts},

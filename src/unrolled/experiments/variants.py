@@ -26,7 +26,7 @@ from unrolled.seeding import set_random_seed
 NAMED_BY = ()
 TASKS: dict[str, tuple[Callable[..., Batch], int, tuple[float, float]]] = {
     "office": (office, 20, (0.01, 0.03)),  # how it is made, its length, learning rates
-    "recall": (recall, 40, (0.003, 0.01)),
+    "recall": (recall, 30, (0.003, 0.01)),
     "copying": (copying, 10, (0.003, 0.01)),
     "adding": (adding, 20, (0.003, 0.01)),
 }
@@ -38,7 +38,7 @@ class Settings:
 
     seed: int = field(default=0, metadata={"help": "seed of weights and sequences"})
     units: int = field(default=16, metadata={"help": "units of the LSTMs"})
-    updates: int = field(default=300, metadata={"help": "updates at most"})
+    updates: int = field(default=200, metadata={"help": "updates at most"})
     batch_size: int = field(default=32, metadata={"help": "sequences in an update"})
     test: int = field(default=500, metadata={"help": "sequences that measure a trained cell"})
 
