@@ -203,7 +203,6 @@ def sizes(page: BeautifulSoup, path: Path) -> None:
             size = picture_size(source)
             if size is not None:
                 image["width"], image["height"] = map(str, size)
-        image["decoding"] = "async"
 
 
 def picture_size(path: Path) -> tuple[int, int] | None:
