@@ -53,10 +53,12 @@ def screenshots() -> None:
         for name in names(SITE):
             for theme in ("light", "dark"):
                 for size in (DESKTOP, PHONE):
-                    with visit(browser, f"{address}/{name}", size=size, theme=theme) as seen:
-                        stem = name.removesuffix(".html").replace("/", "-")
-                        file = folder / f"{stem}-{size[0]}-{theme}.png"
-                        seen.page.screenshot(path=file, full_page=True)
+                    stem = name.removesuffix(".html").replace("/", "-")
+                    file = folder / f"{stem}-{size[0]}-{theme}.png"
+                    url = f"{address}/{name}"
+                    still = {"reduced_motion": "reduce"}
+                    with visit(browser, url, size=size, theme=theme, **still) as seen:
+                        seen.page.screenshot(path=file, full_page=True, animations="disabled")
     print(f"{len(list(folder.glob('*.png')))} pictures in {folder}")
 
 
