@@ -410,6 +410,12 @@ def test_the_switches_act_on_the_gates_and_on_the_verdict(page):
     assert total == ["all", "160", str(right_answers(learned)), str(right_answers(broken))]
 
 
+def test_without_scripts_it_says_so_and_shows_no_dead_controls(browser, site):
+    with visit(browser, f"file://{site}/lab.html", java_script_enabled=False) as seen:
+        assert "needs JavaScript" in seen.page.inner_text("article")
+        assert seen.page.locator("article :is(textarea, select, input):visible").count() == 0
+
+
 def test_a_tap_on_a_heat_map_chooses_step_and_unit(browser, site):
     with opened(browser, site, "#t=a+wonderful+film", size=PHONE, has_touch=True) as page:
         box = page.locator("#lab-map-f").bounding_box()

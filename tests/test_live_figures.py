@@ -121,6 +121,22 @@ def test_the_picture_is_the_figure_at_its_start(page, chapter):
     assert picture(chapter).read_text(encoding="utf-8") == drawn
 
 
+def test_what_the_pictures_are_said_to_show(page):
+    """The numbers in the alt texts."""
+    for chapter in ("02-core-concepts", "05-lstm"):
+        name, _ = FIGURES[chapter]
+        source = (ROOT / "chapters" / f"{chapter}.md").read_text(encoding="utf-8")
+        alt = re.search(rf":name: {name}\n:alt: (.*)\n", source)[1]
+        shown = picture(chapter).read_text(encoding="utf-8")
+        said = re.findall(r"\d\.\d\d", alt)
+        assert len(said) >= 4
+        assert all(number in shown for number in said)
+    left = page.evaluate("Live.gradientNorms(Live.network(), 0.9, 0.1)[100]")
+    assert f"{left:.0e} {0.9**100:.0e}" == "6e-06 3e-05"
+    ends = page.evaluate("[Live.loss(0.01, 1).J, Live.loss(0.99, 1).J, Live.loss(0.2, 1).dz]")
+    assert np.allclose(ends, [4.6, 0.0, -0.8], atol=0.011)
+
+
 def test_keys_move_what_is_drawn(page):
     for name in NAMES:
         figure = page.locator(f"#{name}")
