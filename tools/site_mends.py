@@ -54,7 +54,7 @@ def leftovers(page: BeautifulSoup) -> None:
     unused = (
         "#pst-back-to-top, #pst-scroll-pixel-helper, .pst-async-banner-revealer, #pst-header, "
         "#ethical-ad-placement, #jb-print-docs-body, #searchbox, footer.bd-footer, "
-        ".sidebar-primary-items__end, p.last-updated, dialog form.bd-search i, "
+        ".sidebar-primary-items__end, p.last-updated, form.bd-search > i, "
         ".dropdown-download-buttons"
     )
     source = page.select_one('.dropdown-download-buttons a[href$=".ipynb"]')
@@ -120,8 +120,7 @@ def controls(page: BeautifulSoup) -> None:
         button["aria-label"] = "Search (Ctrl+K)"
     for tag in page.select(".primary-toggle, .secondary-toggle"):
         tag["class"] = " ".join([*tag["class"], "pst-js-only"])
-    form = page.select_one("#pst-search-dialog form")
-    if form is not None:
+    for form in page.select("form.bd-search"):
         form.append(new(page, "button", "Search", type="submit", class_="btn"))
         field = find(form, "input")
         field["placeholder"], field["aria-label"] = "Search the book", "Search the book"
