@@ -52,7 +52,7 @@ class Settings:
     num_words: int = field(default=20_000, metadata={"help": "words with a vector"})
     tokens: int = field(default=1000, metadata={"help": "tokens read: first quarter, last three"})
     dimensions: int = field(default=100, metadata={"help": "numbers a word is given"})
-    units: int = field(default=64, metadata={"help": "units of the LSTM, in each direction"})
+    units: int = field(default=32, metadata={"help": "units of the LSTM, in each direction"})
     directions: int = field(default=2, metadata={"choices": (1, 2), "help": "ways of reading"})
     pooling: str = field(
         default="both",
@@ -70,7 +70,7 @@ class Settings:
     )
     word_dropout: float = field(default=0.1, metadata={"help": "share of words made unknown"})
     dropout: float = field(default=0.3, metadata={"help": "rate on the word vectors"})
-    vote_dropout: float = field(default=0.5, metadata={"help": "share of reviews without votes"})
+    vote_dropout: float = field(default=0.0, metadata={"help": "share of reviews without votes"})
     average: float = field(default=0.0, metadata={"help": "decay of the mean of weights; 0: none"})
     epochs: int = field(default=2, metadata={"help": "passes over the training reviews"})
     batch_size: int = field(default=64, metadata={"help": "reviews in a training step"})
