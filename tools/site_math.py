@@ -6,7 +6,9 @@ of the package sphinx-mathjax-offline.
 """
 
 import importlib.util
+import re
 import shutil
+from html import escape
 from pathlib import Path
 
 from docutils import nodes
@@ -90,8 +92,15 @@ SETTER = Setter()
 
 def visit_inline(translator: HTML5Translator, node: nodes.math) -> None:
     """A formula in a line of text."""
+    made = SETTER.set(node.astext(), False)
+    head = node.parent
+    while head is not None and not isinstance(head, nodes.thead):
+        head = head.parent
+    if head is not None:  # a table's header wants a name, which MathML alone does not give it
+        name = " ".join(re.findall(r"[^\\{}_^~&\s]+", node.astext()))
+        made = made.replace("<math ", f'<math aria-label="{escape(name)}" ')
     translator.body.append(translator.starttag(node, "span", "", CLASS="math notranslate"))
-    translator.body.append(SETTER.set(node.astext(), False) + "</span>")
+    translator.body.append(made + "</span>")
     raise nodes.SkipNode
 
 
