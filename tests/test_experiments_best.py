@@ -76,33 +76,44 @@ def test_text_input_by_hand():
     y = layer.forward(x)
     assert y.shape == (2, 4, 4) == layer.compute_output_shape((2, 4))
     assert layer.compute_mask(x).tolist() == [[False, True, True, True]] * 2
-    ids = np.array([0, 1, 5, 12])
+    ids, real = np.array([0, 1, 5, 12]), np.array([0, 1, 1, 1])
     _, pair = parts.ngram_buckets(ids, 2, 4)
     expected = words[[0, 1, 5, parts.UNKNOWN]] + pairs[pair]
     np.testing.assert_allclose(y[0, :, :2], expected, rtol=1e-6)
     np.testing.assert_array_equal(y[1, :, :2], y[0, :, :2])
     for n, bucket in enumerate(parts.ngram_buckets(ids, 2, 6)):
-        assert y[0, :, 2 + n].tolist() == (parts.SCALE * votes[0, n, bucket]).tolist()
-        assert y[1, :, 2 + n].tolist() == (parts.SCALE * votes[2, n, bucket]).tolist()  # of fold 1
+        assert y[0, :, 2 + n].tolist() == (parts.SCALE * votes[0, n, bucket] * real).tolist()
+        assert (
+            y[1, :, 2 + n].tolist() == (parts.SCALE * votes[2, n, bucket] * real).tolist()
+        )  # of fold 1
 
 
 def test_word_dropout_takes_the_vote_along_and_spares_the_padding():
     set_random_seed(0)
-    layer = parts.TextInput(50, 3, word_dropout=0.5, votes=np.ones((1, 2, 64)))
-    x = np.full((40, 30), 7)
+    layer = parts.TextInput(50, 3, word_dropout=0.5, votes=np.ones((1, 2, 2**16)))
+    x = np.tile(np.arange(10, 40), (40, 1))
     x[:, :5] = 0
     y = layer.forward(x, training=True)
     unknown = (y[:, :, :3] == layer.weights[0][parts.UNKNOWN]).all(axis=-1)
     assert not unknown[:, :5].any()
     assert 0.45 < unknown[:, 5:].mean() < 0.55
     np.testing.assert_array_equal(y[:, 5:, 3] == 0, unknown[:, 5:])
-    assert (layer.forward(x)[:, :, 3:] == parts.SCALE).all()
+    assert (layer.forward(x)[:, 5:, 3:] == parts.SCALE).all()
+    assert not layer.forward(x)[:, :5, 3:].any()
+
+
+def test_an_ngram_votes_once():
+    ids = np.array([[3, 5, 3, 3, 5], [5, 5, 4, 3, 4]])
+    first = [[1, 1, 0, 0, 0], [1, 0, 1, 1, 0]]
+    assert parts.first_time(ids).tolist() == np.array(first, bool).tolist()
+    layer = parts.TextInput(9, 1, votes=np.ones((1, 1, 64)))
+    assert (layer.forward(ids)[:, :, 1] == parts.SCALE * np.array(first)).all()
 
 
 def test_vote_dropout_takes_all_votes_of_a_review_or_none():
     set_random_seed(0)
-    layer = parts.TextInput(50, 3, vote_dropout=0.5, votes=np.ones((1, 2, 64)))
-    x = np.full((400, 6), 7)
+    layer = parts.TextInput(50, 3, vote_dropout=0.5, votes=np.ones((1, 2, 2**16)))
+    x = np.tile(np.arange(7, 13), (400, 1))
     votes = layer.forward(x, training=True)[:, :, 3:].reshape(400, -1)
     assert set(votes.sum(axis=1)) == {0, 12 * parts.SCALE}
     assert 150 < (votes[:, 0] == 0).sum() < 250

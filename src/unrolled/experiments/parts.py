@@ -49,6 +49,15 @@ def shortened(ids: Sequence[int], tokens: int) -> list[int]:
     return [*ids] if len(ids) <= tokens else [*ids[:first], *ids[len(ids) - tokens + first :]]
 
 
+def first_time(ids: Any) -> Any:
+    """(B, T) whether each whole number of (B, T) stands in its row for the first time."""
+    order = np.argsort(ids, axis=1, kind="stable")
+    ordered = np.take_along_axis(ids, order, axis=1)
+    new = np.ones(ids.shape, bool)
+    np.put_along_axis(new, order[:, 1:], ordered[:, 1:] != ordered[:, :-1], axis=1)
+    return new
+
+
 class TextInput(Layer):
     """y[b, t] = [word vector of x[b, t] + pair vector of x[b, t-1:t+1], votes of the n-grams at t].
 
@@ -59,8 +68,9 @@ class TextInput(Layer):
     has no votes at all, so that what reads the words has to learn to do without. frozen: word
     vectors stay as they are.
     votes: (1 + folds, N, 2**bits), or None; y has one more feature for each n of 1 … N, the votes
-    times SCALE. Table 0 is used, and table 1 + k for a review whose first id is FOLD + k: one that
-    has not seen its label. Weights: word vectors (input_dim, output_dim), then those of the pairs.
+    times SCALE, where an n-gram stands for the first time in its review. Table 0 is used, and
+    table 1 + k for a review whose first id is FOLD + k: one that has not seen its label. Weights:
+    word vectors (input_dim, output_dim), then those of the pairs.
     """
 
     axes = "(B, T)"
@@ -129,7 +139,8 @@ class TextInput(Layer):
             dropped = dropped | (generator().random((len(x), 1)) < self.vote_dropout)
         bits = self.votes.shape[2].bit_length() - 1
         for n, buckets in enumerate(ngram_buckets(ids, self.num_votes, bits)):
-            y[:, :, self.output_dim + n] = SCALE * self.votes[tables, n, buckets] * ~dropped
+            counted = first_time(buckets) & (x > 0) & ~dropped
+            y[:, :, self.output_dim + n] = SCALE * self.votes[tables, n, buckets] * counted
         return y, True
 
     def _backward(self, dy: Array, cache: Any) -> None:
