@@ -47,7 +47,8 @@ STICKING = """(width) => {
     (["auto", "scroll", "hidden", "clip"].includes(getComputedStyle(e).overflowX)
      || scrolls(e.parentElement));
   return [...document.body.querySelectorAll("*")]
-    .filter((e) => e.getBoundingClientRect().right > width + 1 && !scrolls(e.parentElement))
+    .filter((e) => !scrolls(e.parentElement) && getComputedStyle(e).visibility === "visible"
+      && e.getBoundingClientRect().left + Math.max(e.scrollWidth, e.offsetWidth) > width + 1)
     .map((e) => e.outerHTML.slice(0, 120));
 }"""
 
