@@ -149,11 +149,11 @@
     const kinds = [
       ["pre", "Code"],
       [".pst-scrollable-table-container", "Table"],
-      ["div.math", "Equation"],
+      ["div.math, div.math > mjx-container", "Equation"],
     ];
     const look = () =>
       kinds.forEach(([selector, name]) =>
-        all(`main ${selector}`).forEach((box) => {
+        all(selector, one("main")).forEach((box) => {
           if (box.scrollWidth > box.clientWidth + 1) {
             box.tabIndex = 0;
             box.setAttribute("role", "group");

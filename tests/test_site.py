@@ -46,10 +46,11 @@ STICKING = """(width) => {
   const scrolls = (e) => e && e !== document.body && e !== document.documentElement &&
     (["auto", "scroll", "hidden", "clip"].includes(getComputedStyle(e).overflowX)
      || scrolls(e.parentElement));
-  return [...document.body.querySelectorAll("*")]
+  const found = [...document.body.querySelectorAll("*")]
     .filter((e) => !scrolls(e.parentElement) && getComputedStyle(e).visibility === "visible"
       && e.getBoundingClientRect().left + Math.max(e.scrollWidth, e.offsetWidth) > width + 1)
     .map((e) => e.outerHTML.slice(0, 120));
+  return found.length ? found : [`${document.scrollingElement.scrollWidth} px wide`];
 }"""
 
 
