@@ -11,6 +11,7 @@ import functools
 import os
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -148,6 +149,14 @@ def watch(page: Any, url: str) -> Visit:
     page.on("pageerror", lambda error: seen.messages.append(f"uncaught: {error}"))
     page.on("websocket", lambda socket: seen.outside.append(socket.url))
     return seen
+
+
+def until(page: Any, script: str, argument: Any = None, seconds: float = 20) -> None:
+    """Wait until `script` is true of `page`; Playwright's own wait uses eval: pages forbid it."""
+    end = time.monotonic() + seconds
+    while not page.evaluate(script, argument):
+        assert time.monotonic() < end, f"not within {seconds} s: {script}"
+        page.wait_for_timeout(50)
 
 
 # What an open page of the book is, as a function for `page.evaluate`.

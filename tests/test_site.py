@@ -14,7 +14,7 @@ import pytest
 import site_math
 import site_pictures
 import site_styles
-from browser import DESKTOP, FACTS, PHONE, names, serve, visit
+from browser import DESKTOP, FACTS, PHONE, names, serve, until, visit
 
 AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js").read_text(encoding="utf-8")
 NARROW = 320  # CSS pixels: the narrowest window in which nothing but boxes of their own may scroll
@@ -269,7 +269,7 @@ def test_colours_are_switched_and_remembered(browser, site):
         page.get_by_role("button", name="Colours: dark").click()
         for system in ("dark", "light"):
             page.emulate_media(color_scheme=system)
-            page.wait_for_function(f"{theme} === '{system}'")
+            until(page, f"{theme} === '{system}'")
         assert seen.complaints() == []
 
 
@@ -281,7 +281,7 @@ def test_search_by_keyboard_finds_a_chapter_even_from_a_folder(browser, site, si
         page.keyboard.type("clipping")
         page.keyboard.press("Enter")
         page.wait_for_selector("#search-results li a")
-        page.wait_for_function("document.querySelector('.search-summary').textContent")
+        until(page, "document.querySelector('.search-summary').textContent !== ''")
         hrefs = page.eval_on_selector_all("#search-results li a", "links => links.map(l => l.href)")
         assert any("04-vanishing-gradients" in href for href in hrefs)
         page.click("#search-results li a")
