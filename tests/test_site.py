@@ -81,9 +81,7 @@ def look(browser, address: str, name: str) -> Audit:
             page.wait_for_timeout(300)  # what scrolls is marked a moment after a change of size
             for theme in ("light", "dark"):
                 page.emulate_media(color_scheme=theme)
-                page.wait_for_function(
-                    "t => document.documentElement.dataset.theme === t", arg=theme
-                )
+                until(page, "t => document.documentElement.dataset.theme === t", theme)
                 found = page.evaluate(RUN_AXE, theme == "dark")
                 audit.axe += [f"{theme}, {width} px: {line}" for line in found]
         page.set_viewport_size({"width": NARROW, "height": 700})
