@@ -240,8 +240,8 @@ def _cell_problems(twin: NotebookNode, number: int, cell: NotebookNode) -> list[
                 found.append("its figure has no alt text (mystnb: image: alt)")
             if not image.get("figure", {}).get("caption", "").strip():
                 found.append("its figure has no caption (mystnb: figure: caption)")
-        if "nbval-ignore-output" in tags and not _is_assertion(twin, number + 1):
-            found.append("its output is not compared, and no hidden cell with an assert follows")
+        if "nbval-ignore-output" in tags and not _is_held(twin, number):
+            found.append("its output is not compared, and nothing asserts, here or hidden after it")
         if {"nbval-skip", "raises-exception"} & set(tags):
             found.append("is kept from nbval by a tag")
     else:
@@ -249,13 +249,13 @@ def _cell_problems(twin: NotebookNode, number: int, cell: NotebookNode) -> list[
     return found
 
 
-def _is_assertion(twin: NotebookNode, number: int) -> bool:
-    """Whether the cell is hidden code that asserts something."""
-    if number >= len(twin.cells):
-        return False
-    cell = twin.cells[number]
-    hidden = is_code(cell) and "remove-cell" in cell.metadata.get("tags", [])
-    return hidden and "assert " in cell.source
+def _is_held(twin: NotebookNode, number: int) -> bool:
+    """Whether a cell asserts something itself, as solutions do, or hidden code after it does."""
+    after = twin.cells[number + 1 : number + 2]
+    hidden = [
+        cell for cell in after if is_code(cell) and "remove-cell" in cell.metadata.get("tags", [])
+    ]
+    return any("assert " in cell.source for cell in [twin.cells[number], *hidden])
 
 
 def pictures_without_alt(markdown: str) -> list[str]:
