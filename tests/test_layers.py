@@ -614,11 +614,13 @@ def test_mask_and_options_default_to_keras(keras):
 
 def test_one_exponential_gives_sigmoids_and_tanh(record):
     a = np.linspace(-40, 40, 2001)
-    gates = np.empty((2, len(a)))
-    layers._sigmoids(np.stack([-a, -2 * a]), gates)
-    assert np.abs(gates[0] - sigmoid(a)).max() < 1e-15
-    layers._undisguise(gates[1])
-    record("eq-sigmoid-tanh", np.abs(gates[1] - np.tanh(a)).max(), 1e-15)
+    layer, zeros = layers.LSTM(len(a)), np.zeros((1, 1, 1))
+    layer.build(zeros.shape, "float64")
+    layer.set_weights([np.zeros_like(w) for w in layer.weights[:2]] + [np.tile(a, 4)])
+    seen = layer.trace(zeros)
+    record("eq-sigmoid-tanh", np.abs(seen["g"] - np.tanh(a)).max(), 1e-15)
+    for gate in "ifo":
+        assert np.abs(seen[gate] - sigmoid(a)).max() < 1e-15
 
 
 # 4. Values worked out by hand

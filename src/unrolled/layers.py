@@ -161,8 +161,8 @@ class Recurrent(Layer):
 
     states: ClassVar[tuple[str, ...]] = ("h",)
     gates: ClassVar[tuple[str, ...]] = ()  # in the order of M's blocks, of H columns each,
-    sigmoids: ClassVar[int] = 0  # those with a sigmoid, this many, first,
-    disguised: ClassVar[int] = 0  # then those with a tanh that is computed as a sigmoid
+    sigmoids: ClassVar[int] = 0  # those with a sigmoid, this many, first
+    factors: ClassVar[tuple[int, ...]] = (1,)  # what each block's sums are wanted times
     x_blocks: ClassVar[tuple[int, ...]] = (0,)  # the block for each gate of kernel,
     h_blocks: ClassVar[tuple[int, ...]] = (0,)  # and of recurrent_kernel
     _step: ClassVar[Callable[..., None]]  # from the sums of step t to its gates and new states
@@ -206,9 +206,8 @@ class Recurrent(Layer):
         if chunk in self._spaces and self._spaces[chunk].c.shape == (T + 1, B, H):
             return self._spaces[chunk]
         w = SimpleNamespace(inputs=(T + 1, B, K), gates=(T, G, B, H), c=(T + 1, B, H))
-        w.deltas, w.dinputs, w.products = (BLOCK, B, G, H), (B, K), (B, G, H)
+        w.deltas, w.dinputs, w.products, w.tanh_c = (BLOCK, B, G, H), (B, K), (B, G, H), (T, B, H)
         w.dgates = w.slopes = (G, B, H)
-        w.tanh_c = (T, B, H)
         w.dh = w.dc = w.dc_t = w.spare = (B, H)
         for name, shape in vars(w).items():
             key, size = (chunk, name), math.prod(shape)
@@ -225,11 +224,10 @@ class Recurrent(Layer):
     def _views(self, w: SimpleNamespace, t: int) -> dict[str, Array]:
         """What step t reads and writes: h and c stand for those of t - 1, the new ones for t."""
         gates, deltas = w.gates[t], w.deltas[t % BLOCK]
-        views = dict(zip((*self.gates, "h_g"), gates, strict=False))
+        views = dict(zip((*self.gates, "h_g"), gates, strict=False)) | {"tanh_c": w.tanh_c[t]}
         views |= {"gates": gates, "sigmoids": gates[: self.sigmoids], "inputs": w.inputs[t]}
         views |= {"delta": deltas.transpose(1, 0, 2), "deltas": deltas.reshape(len(deltas), -1)}
-        views |= {"h": w.h[t], "c": w.c[t], "h_new": w.h[t + 1], "c_new": w.c[t + 1]}
-        return views | {"tanh_c": w.tanh_c[t]}
+        return views | {"h": w.h[t], "c": w.c[t], "h_new": w.h[t + 1], "c_new": w.c[t + 1]}
 
     def _expect_states(self, name: str, states: Any, B: int) -> None:
         expected, came = [(B, self.units)] * len(self.states), [np.shape(s) for s in states or ()]
@@ -243,8 +241,7 @@ class Recurrent(Layer):
         y = np.empty((T if self.return_sequences else 1, B, H), self.dtype)
         silent, M = silent[T - len(y) :], self._matrix()
         self._M_T = np.ascontiguousarray(M.reshape(len(M), -1).T)  # (G * H, K)
-        M[:, : self.sigmoids] *= -1  # for _sigmoids
-        M[:, self.sigmoids : self.sigmoids + self.disguised] *= -2
+        M *= np.reshape(self.factors[: M.shape[1]], (-1, 1))  # for _sigmoids
         self._M = M.reshape(len(M), -1)  # (K, G * H)
 
         def work(chunk: int, rows: slice) -> SimpleNamespace:
@@ -359,16 +356,9 @@ class Recurrent(Layer):
 
 
 def _sigmoids(minus_sums: Array, gates: Array) -> None:
-    """σ(a) = 1 / (1 + exp(-a)) from -a, with nothing made; exp may overflow, and σ is then 0."""
-    np.exp(minus_sums, out=gates)
-    np.add(gates, 1, out=gates)
+    """σ(a) = 1 / (1 + exp(-a)) from -a; exp may overflow, and σ is then 0. tanh(a) = 2σ(2a) - 1."""
+    np.add(np.exp(minus_sums, out=gates), 1, out=gates)
     np.divide(1, gates, out=gates)  # eq-sigmoid
-
-
-def _undisguise(g: Array) -> None:
-    """From σ(2a) to tanh(a) = 2 σ(2a) - 1: an exponential and a division cost less than a tanh."""
-    np.multiply(g, 2, out=g)
-    np.subtract(g, 1, out=g)  # eq-sigmoid-tanh
 
 
 class SimpleRNN(Recurrent):
@@ -395,7 +385,7 @@ class LSTM(Recurrent):
     """
 
     unit_forget_bias: bool = True
-    states, gates, sigmoids, disguised = ("h", "c"), ("i", "f", "o", "g"), 3, 1
+    states, gates, sigmoids, factors = ("h", "c"), ("i", "f", "o", "g"), 3, (-1, -1, -1, -2)
     x_blocks = h_blocks = (0, 1, 3, 2)
 
     def _make_weights(self, D: int) -> list[Array]:
@@ -405,7 +395,7 @@ class LSTM(Recurrent):
 
     def _step(self, s: SimpleNamespace) -> None:
         _sigmoids(s.sums, s.gates)  # eq-lstm-input, eq-lstm-forget, eq-lstm-output
-        _undisguise(s.g)  # eq-lstm-candidate
+        np.subtract(np.multiply(s.g, 2, out=s.g), 1, out=s.g)  # eq-lstm-candidate, eq-sigmoid-tanh
         np.multiply(s.f, s.c, out=s.c_new)
         np.add(s.c_new, np.multiply(s.i, s.g, out=s.spare), out=s.c_new)  # eq-lstm-cell
         np.multiply(s.o, np.tanh(s.c_new, out=s.tanh_c), out=s.h_new)  # eq-lstm-hidden
@@ -435,7 +425,8 @@ class GRU(Recurrent):
     """
 
     reset_after: bool = True
-    gates, sigmoids, x_blocks, past_sums = ("z", "r", "g"), 2, (0, 1, 2), True
+    gates, sigmoids, factors, x_blocks = ("z", "r", "g"), 2, (-1, -1, 1, 1), (0, 1, 2)
+    past_sums = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -448,8 +439,7 @@ class GRU(Recurrent):
 
     def _matrix(self) -> Array:
         M = super()._matrix()
-        if not self.reset_after:
-            M[: self.units, 2] = 0  # this product has to wait for r
+        M[: self.units, 2] = 0  # without reset_after this product has to wait for r
         return M
 
     def _matrix_gradients(self, dM: Any) -> list[Array]:
@@ -595,14 +585,11 @@ class Dropout(Layer):
         drawn = generator().integers(0, 2**64, x.size // 4 + 1, dtype=np.uint64).view(np.uint16)
         kept = np.empty_like(x, bool)  # with x's order in memory
         np.greater_equal(drawn[: x.size], round(self.rate * 65536), out=kept.ravel(order="K"))
-        return self._scaled(x, kept), kept
+        return self._backward(x, kept), kept
 
     def _backward(self, dy: Array, kept: Any) -> Array:
-        return dy if kept is True else self._scaled(dy, kept)
-
-    def _scaled(self, x: Array, kept: Array) -> Array:
-        y = x * x.dtype.type(1 / (1 - self.rate))
-        return np.multiply(y, kept, out=y)  # eq-dropout
+        scale = dy.dtype.type(1 / (1 - self.rate))
+        return dy if kept is True else np.multiply(y := dy * scale, kept, out=y)  # eq-dropout
 
 
 class _GlobalPooling1D(Layer):
