@@ -335,3 +335,10 @@ def test_the_ablation_goes_on_where_it_stopped(tmp_path, monkeypatch):
     second = ablation.run(settings, tmp_path)
     assert len(trained) == len(names) + 1
     assert second["figures"] == first["figures"]
+
+
+def test_copies_of_measured_reviews_are_no_unlabelled_texts(monkeypatch):
+    texts = [[1, 5, 6], [1, 5], [1, 7], [1, 5, 6]]
+    monkeypatch.setattr(best.datasets, "load_unlabelled", lambda: np.array(texts, dtype=object))
+    assert best.unlabelled_texts("imdb", [np.array([1, 5, 6]), [1, 8]]) == [[1, 5], [1, 7]]
+    assert best.unlabelled_texts("sample", [[1, 5]]) == []

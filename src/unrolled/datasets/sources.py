@@ -19,9 +19,12 @@ def data_source(source: str | None = None) -> str:
     return named
 
 
-def load_data(num_words: int | None = None) -> Data:
-    """`load_sample` or, where UNROLLED_DATA=imdb, `load_imdb`: the same format (chapter 7)."""
-    return (load_imdb if data_source() == "imdb" else load_sample)(num_words=num_words)
+def load_data(num_words: int | None = None, source: str | None = None) -> Data:
+    """`load_sample` or, for the source "imdb", `load_imdb`: the same format (chapter 7).
+
+    source: "sample" or "imdb", by default what the variable UNROLLED_DATA says.
+    """
+    return (load_imdb if data_source(source) == "imdb" else load_sample)(num_words=num_words)
 
 
 def get_word_index(source: str | None = None, path: PathLike | None = None) -> dict[str, int]:

@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from unrolled import datasets
 from unrolled.experiments import best
-from unrolled.experiments.best import Clock, load_reviews, predict, train
-from unrolled.experiments.record import write_json
+from unrolled.experiments.best import Clock, load_reviews, predict, train, unlabelled_texts
+from unrolled.experiments.record import data_entry, write_json
 from unrolled.experiments.vectors import movie_folds, ngram_votes, word_vectors
 
 NAMED_BY = ()
@@ -90,7 +89,7 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
     """Train and measure each variant that `partial` does not hold yet."""
     reviews = load_reviews(of_variant(settings, "all"))
     clock = Clock()
-    texts = [*reviews.x, *(datasets.load_unlabelled() if settings.data == "imdb" else ())]
+    texts = [*reviews.x, *unlabelled_texts(settings.data, reviews.x_measured)]
     clock.lap("reading")
     vectors = word_vectors(texts, settings.num_words, settings.dimensions, settings.seed)
     clock.lap("vectors")
@@ -114,10 +113,7 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
             figures.setdefault(figure, {})[name] = round(value, 5)
     seconds = {name: figures.pop(name) for name in ("fit", "fit_cpu")}
     return {
-        "data": {
-            "name": settings.data,
-            "sha256": datasets.source_hash() if settings.data == "imdb" else None,
-        },
+        "data": data_entry(settings.data),
         "seconds": {**clock.seconds, **seconds},
         "curves": {},
         "figures": figures,

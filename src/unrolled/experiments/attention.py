@@ -17,11 +17,11 @@ import numpy as np
 
 from unrolled import set_random_seed
 from unrolled.experiments.minimal import PlaceMarks, SelfAttention
+from unrolled.experiments.record import data_entry
 from unrolled.experiments.subset import (
     Lists,
     Reviews,
     accuracy,
-    data_entry,
     load_subset,
     train_and_choose,
 )

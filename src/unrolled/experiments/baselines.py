@@ -16,6 +16,7 @@ import numpy as np
 
 from unrolled import datasets
 from unrolled.experiments.measures import test_figures
+from unrolled.experiments.record import data_entry
 
 NAMED_BY = ("model",)
 PENALTIES = {  # the inverse penalties C to choose from
@@ -98,8 +99,7 @@ def fit(features: Any, labels: np.ndarray, penalty: float) -> Any:
 
 def run(settings: Settings, partial: Path) -> dict[str, Any]:
     """Choose the penalty by movie-grouped validation, train on all, read the test set once."""
-    load = datasets.load_imdb if settings.data == "imdb" else datasets.load_sample
-    (x_train, y_train), (x_test, y_test) = load()
+    (x_train, y_train), (x_test, y_test) = datasets.load_data(source=settings.data)
     movies, _ = datasets.load_movies(settings.data)
     kept, held_out = datasets.split_by_movie(movies, settings.validation, settings.seed)
 
@@ -120,10 +120,7 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
     probability = classifier.predict_proba(features.transform(x_test))[:, 1]
     predicted = time.perf_counter()
     return {
-        "data": {
-            "name": settings.data,
-            "sha256": datasets.source_hash() if settings.data == "imdb" else None,
-        },
+        "data": data_entry(settings.data),
         "seconds": {
             "choosing": round(chosen - start, 2),
             "training": round(trained - chosen, 2),

@@ -6,7 +6,7 @@ the reader goes to models/best.npz, as `load` reads it. Book: chapter 8.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from unrolled.experiments import challenge
 from unrolled.experiments.measures import test_figures
 from unrolled.experiments.models import packed
 from unrolled.experiments.parts import FOLD, Beside, FallingAdam, MaxAndMean, TextInput, shortened
-from unrolled.experiments.record import command, commit, results_folder
+from unrolled.experiments.record import command, commit, data_entry, results_folder
 from unrolled.experiments.vectors import movie_folds, nbsvm_probability, ngram_votes, word_vectors
 from unrolled.layers import (
     LSTM,
@@ -92,14 +92,20 @@ class Reviews:
 
 def load_reviews(settings: Any) -> Reviews:
     """Training reviews and test reviews, or training reviews of other movies in their place."""
-    load = datasets.load_imdb if settings.data == "imdb" else datasets.load_sample
-    (x, y), (x_measured, y_measured) = load()
+    (x, y), (x_measured, y_measured) = datasets.load_data(source=settings.data)
     movies, _ = datasets.load_movies(settings.data)
     if settings.measured_on == "validation":
         kept, held_out = datasets.split_by_movie(movies, settings.validation, seed=0)
         x_measured, y_measured = x[held_out], y[held_out]
         x, y, movies = x[kept], y[kept], movies[kept]
     return Reviews(x, y, movies, x_measured, y_measured, unlabelled=[])
+
+
+def unlabelled_texts(data: str, measured: Iterable[list[int]]) -> list[list[int]]:
+    """The texts without labels, less those that equal a measured review; of made reviews none."""
+    known = {tuple(ids) for ids in measured}
+    texts: Any = datasets.load_unlabelled() if data == "imdb" else []
+    return [ids for ids in texts if tuple(ids) not in known]
 
 
 def build_model(
@@ -221,8 +227,8 @@ def challenge_answers(model: Sequential, word_index: dict[str, int], tokens: int
 def run(settings: Settings, partial: Path) -> dict[str, Any]:
     """Learn vectors and votes, train, read the test set (or the movies held out) once."""
     reviews = load_reviews(settings)
-    if settings.vectors and settings.data == "imdb":
-        reviews.unlabelled = datasets.load_unlabelled()
+    if settings.vectors:
+        reviews.unlabelled = unlabelled_texts(settings.data, reviews.x_measured)
     clock = Clock()
     vectors = votes = folds = None
     if settings.vectors:
@@ -254,15 +260,13 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
         "first_test_reviews": len(right[:FIRST]),
         "first_right": int(right[:FIRST].sum()),
         "parameters": sum(w.size for w in model.weights),
+        "unlabelled": len(reviews.unlabelled),
         "nbsvm_accuracy": accuracy(counted),
         "ensemble_accuracy": accuracy((probability + counted) / 2),
         "challenge": challenge.scores(answers),
         "challenge_answers": [round(float(p), 5) for p in answers],
     }
-    data = {
-        "name": settings.data,
-        "sha256": datasets.source_hash() if settings.data == "imdb" else None,
-    }
+    data = data_entry(settings.data)
     if settings == Settings():
         header = {
             "settings": asdict(settings),

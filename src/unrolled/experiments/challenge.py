@@ -20,7 +20,7 @@ from tqdm import tqdm
 from unrolled import datasets
 from unrolled.activations import Array
 from unrolled.experiments import baselines, models
-from unrolled.experiments.record import command, run_path
+from unrolled.experiments.record import command, data_entry, run_path
 
 NAMED_BY = ("model",)
 RECURRENT = ("lstm", "gru", "rnn")
@@ -96,7 +96,7 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
             word_index = datasets.get_word_index("imdb")
             answers = linear_answers(settings.model, x, y, penalty, word_index)
             bar.update()
-        data = {"name": "imdb", "sha256": datasets.source_hash()}
+        data = data_entry("imdb")
     return {
         "data": data,
         "seconds": {

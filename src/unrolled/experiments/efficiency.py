@@ -19,10 +19,10 @@ import numpy as np
 from unrolled import batches, set_random_seed
 from unrolled.datasets import pad_sequences
 from unrolled.experiments.minimal import MinGRU, ShortMemoryLSTM
+from unrolled.experiments.record import data_entry
 from unrolled.experiments.subset import (
     Reviews,
     accuracy,
-    data_entry,
     load_subset,
     train_and_choose,
 )

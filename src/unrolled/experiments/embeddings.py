@@ -13,6 +13,7 @@ from typing import Any
 from unrolled import Sequential, datasets, layers, optimizers, set_random_seed
 from unrolled.experiments import reviews
 from unrolled.experiments.measures import test_figures
+from unrolled.experiments.record import data_entry
 
 NAMED_BY = ()
 
@@ -69,7 +70,7 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
         "training_cpu": round(time.process_time() - chosen_cpu, 2),
     }
     return {
-        "data": reviews.data_entry(settings),
+        "data": data_entry(settings.data),
         "seconds": seconds,
         "curves": {"validation_accuracy": [round(value, 4) for value in curve]},
         "figures": {

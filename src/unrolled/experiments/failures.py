@@ -24,6 +24,7 @@ from unrolled.experiments.measures import (
     roc,
     test_figures,
 )
+from unrolled.experiments.record import data_entry
 
 NAMED_BY = ()
 LENGTHS = (100, 150, 200, 300, 500)  # words; a group ends below each
@@ -123,7 +124,7 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
     both = np.array([[0, 0], [0, 0]])
     np.add.at(both, (right["lstm"].astype(int), right["words"].astype(int)), 1)
     return {
-        "data": reviews.data_entry(settings),
+        "data": data_entry(settings.data),
         "seconds": reviews.seconds(steps),
         "curves": {"accuracy": steps["lstm"]["curve"]},
         "figures": {**figures, "right": both.tolist()},  # rows: the LSTM wrong, right

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from unrolled import datasets
 from unrolled.experiments.best import Clock, load_reviews, predict
 from unrolled.experiments.measures import test_figures
 from unrolled.experiments.parts import FallingAdam, MaxAndMean, TextInput, shortened
+from unrolled.experiments.record import data_entry
 from unrolled.experiments.vectors import word_vectors
 from unrolled.layers import GRU, LSTM, Dense, Dropout, Recurrent
 from unrolled.model import Sequential
@@ -118,10 +118,7 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
     if settings.measured_on == "validation":
         figures = {"validation_accuracy": figures["test_accuracy"]}
     return {
-        "data": {
-            "name": settings.data,
-            "sha256": datasets.source_hash() if settings.data == "imdb" else None,
-        },
+        "data": data_entry(settings.data),
         "seconds": {**clock.seconds, "training": training},
         "curves": {name: [round(v, 5) for v in values] for name, values in history.items()},
         "figures": {**figures, "parameters": sum(w.size for w in model.weights)},

@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from unrolled import Sequential, datasets, inspection, load_model, saving
 from unrolled.activations import Array
+from unrolled.experiments.record import data_entry
 from unrolled.inspection import UNKNOWN
 
 NAMED_BY = ("model",)
@@ -194,7 +195,7 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
     explained = [ids for ids in explained if len(ids) > 2 * COUNTS[-1] + 1][: settings.explained]
     deleted = faithfulness(model, explained, rng)
     return {
-        "data": {"name": "imdb", "sha256": datasets.source_hash()},
+        "data": data_entry("imdb"),
         "seconds": {
             "all": round(time.perf_counter() - start, 2),
             "all_cpu": round(time.process_time() - cpu, 2),

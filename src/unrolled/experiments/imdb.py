@@ -18,7 +18,7 @@ from typing import Any
 import unrolled
 from unrolled import datasets
 from unrolled.experiments.measures import test_figures
-from unrolled.experiments.record import write_json
+from unrolled.experiments.record import data_entry, write_json
 
 NAMED_BY = ("model",)
 DROPOUT = 2  # the layer's place in the model; Keras's file leaves its random state out
@@ -76,8 +76,7 @@ def build_model(settings: Settings) -> Any:
 
 def run(settings: Settings, partial: Path) -> dict[str, Any]:
     """Train, then read the test set once. Goes on from what is found in `partial`."""
-    load = datasets.load_imdb if settings.data == "imdb" else datasets.load_sample
-    (x_train, y_train), (x_test, y_test) = load(num_words=settings.num_words)
+    (x_train, y_train), (x_test, y_test) = datasets.load_data(settings.num_words, settings.data)
     x_train = datasets.pad_sequences(x_train, maxlen=settings.maxlen)
     x_test = datasets.pad_sequences(x_test, maxlen=settings.maxlen)
 
@@ -87,10 +86,7 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
     probability = model.predict(x_test, batch_size=settings.batch_size, verbose=0)[:, 0]
     prediction_seconds = round(time.perf_counter() - wall, 2)
     return {
-        "data": {
-            "name": settings.data,
-            "sha256": datasets.source_hash() if settings.data == "imdb" else None,
-        },
+        "data": data_entry(settings.data),
         "seconds": {
             **seconds,
             "training": round(sum(seconds["epochs"]), 2),

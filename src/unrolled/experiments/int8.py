@@ -19,6 +19,7 @@ from unrolled import Sequential, datasets, load_model, saving
 from unrolled.activations import Array
 from unrolled.experiments import models
 from unrolled.experiments.measures import test_figures
+from unrolled.experiments.record import data_entry
 
 NAMED_BY = ("model",)
 SCALES = {"int8 per array": None, "int8 per row": 1, "int8 per column": 0}  # shared along
@@ -90,8 +91,7 @@ def product_seconds(weights: list[Array], rng: np.random.Generator) -> dict[str,
 def run(settings: Settings, partial: Path) -> dict[str, Any]:
     """Train one model, then measure it with its weights in each format."""
     own = models.Settings(settings.model, settings.seed, settings.data, epochs=settings.epochs)
-    load = datasets.load_imdb if settings.data == "imdb" else datasets.load_sample
-    (train_ids, y_train), (test_ids, y_test) = load(num_words=own.num_words)
+    (train_ids, y_train), (test_ids, y_test) = datasets.load_data(own.num_words, settings.data)
     x_train, x_test = ([np.array(ids[-own.maxlen :]) for ids in x] for x in (train_ids, test_ids))
     cpu = time.process_time()
     model, _ = models.train(own, x_train, y_train)
@@ -115,9 +115,8 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
         }
     products = product_seconds(trained, np.random.default_rng(settings.seed))
     seconds["products"] = [round(value, 7) for value in products.values()]
-    real = settings.data == "imdb"
     return {
-        "data": {"name": settings.data, "sha256": datasets.source_hash() if real else None},
+        "data": data_entry(settings.data),
         "seconds": seconds,
         "curves": {},
         "figures": {"formats": figures, "products": list(products), "tested": len(y_test)},

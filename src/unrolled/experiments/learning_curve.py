@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from unrolled.experiments import reviews
+from unrolled.experiments.record import data_entry
 
 NAMED_BY = ()
 LABELS = (250, 500, 1_000, 2_000, 4_000, 10_000)
@@ -49,7 +50,7 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
     used = [str(labels) for labels in LABELS if labels <= settings.largest]
     steps = reviews.in_steps(partial, used, measure)
     return {
-        "data": reviews.data_entry(settings),
+        "data": data_entry(settings.data),
         "seconds": reviews.seconds(steps),
         "curves": {labels: step["curve"] for labels, step in steps.items()},
         "figures": {

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from unrolled import Sequential, datasets, layers, optimizers, saving, set_random_seed
 from unrolled.activations import Array
 from unrolled.experiments.measures import test_figures
-from unrolled.experiments.record import command, commit, results_folder
+from unrolled.experiments.record import command, commit, data_entry, results_folder
 
 NAMED_BY = ("model",)
 CELLS = {"lstm": layers.LSTM, "gru": layers.GRU, "rnn": layers.SimpleRNN}
@@ -106,8 +106,7 @@ def store(path: Path, model: Sequential, weights: Any, scales: Any, facts: dict[
 
 def run(settings: Settings, partial: Path) -> dict[str, Any]:
     """Train; measure the weights before and after they become int8; store those of the book."""
-    load = datasets.load_imdb if settings.data == "imdb" else datasets.load_sample
-    (train_ids, y_train), (test_ids, y_test) = load(num_words=settings.num_words)
+    (train_ids, y_train), (test_ids, y_test) = datasets.load_data(settings.num_words, settings.data)
     last = slice(-settings.maxlen, None)
     x_train, x_test = ([np.array(ids[last]) for ids in x] for x in (train_ids, test_ids))
     chosen = None
@@ -123,8 +122,7 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
         "training": round(time.perf_counter() - wall, 2),
         "training_cpu": round(time.process_time() - cpu, 2),
     }
-    real = settings.data == "imdb"
-    data = {"name": settings.data, "sha256": datasets.source_hash() if real else None}
+    data = data_entry(settings.data)
     result: dict[str, Any] = {"data": data, "seconds": seconds, "curves": curves}
     if chosen:
         names = {"val_loss": "validation_loss", "val_accuracy": "validation_accuracy"}

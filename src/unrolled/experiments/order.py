@@ -13,6 +13,7 @@ import numpy as np
 
 from unrolled.experiments import reviews
 from unrolled.experiments.failures import forms
+from unrolled.experiments.record import data_entry
 
 NAMED_BY = ()
 FORMS = ("shuffled", "first half", "last half")
@@ -43,7 +44,7 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
 
     steps = reviews.in_steps(partial, FORMS, measure)
     return {
-        "data": reviews.data_entry(settings),
+        "data": data_entry(settings.data),
         "seconds": reviews.seconds(steps),
         "curves": {form: step["curve"] for form, step in steps.items()},
         "figures": {"accuracy": {form: step["accuracy"] for form, step in steps.items()}},

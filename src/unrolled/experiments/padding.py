@@ -15,6 +15,7 @@ import numpy as np
 
 from unrolled import Sequential, datasets, layers, optimizers, set_random_seed
 from unrolled.experiments import reviews
+from unrolled.experiments.record import data_entry
 
 NAMED_BY = ("cell",)
 CELLS = {"rnn": layers.SimpleRNN, "lstm": layers.LSTM, "gru": layers.GRU}
@@ -79,7 +80,7 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
     steps = reviews.in_steps(partial, names, measure)
     kept = np.array([min(len(ids), settings.maxlen) for ids in x])
     return {
-        "data": reviews.data_entry(settings),
+        "data": data_entry(settings.data),
         "seconds": reviews.seconds(steps),
         "curves": {name: step["curve"] for name, step in steps.items()},
         "figures": {

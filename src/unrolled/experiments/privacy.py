@@ -19,7 +19,8 @@ import numpy as np
 from unrolled import datasets, set_random_seed
 from unrolled.activations import Array, sigmoid
 from unrolled.batches import padded
-from unrolled.experiments.subset import accuracy, cut, data_entry, load, timed_fit
+from unrolled.experiments.record import data_entry
+from unrolled.experiments.subset import accuracy, cut, load, timed_fit
 from unrolled.layers import LSTM, Dense, Embedding, GlobalAveragePooling1D
 from unrolled.model import Sequential
 from unrolled.optimizers import Adam

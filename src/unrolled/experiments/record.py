@@ -12,6 +12,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from unrolled import datasets
+
 FORMAT = 1
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -139,6 +141,11 @@ def write_json(path: Path, value: Any) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def data_entry(source: str) -> dict[str, Any]:
+    """What a run says of its reviews, "imdb" or "sample": name, and the hash of the real ones."""
+    return {"name": source, "sha256": datasets.source_hash() if source == "imdb" else None}
 
 
 def versions() -> dict[str, str]:

@@ -46,19 +46,12 @@ class Training:
 
 def load(settings: Training) -> tuple[Part, Part]:
     """Training and test reviews, whole and without the start id, in the loaders' order."""
-    reader = datasets.load_imdb if settings.data == "imdb" else datasets.load_sample
-    train, test = reader(num_words=settings.num_words)
+    train, test = datasets.load_data(settings.num_words, settings.data)
     return _part(train), _part(test)
 
 
 def _part(part: tuple[Array, Array]) -> Part:
     return [np.array(ids[1:], dtype=np.int32) for ids in part[0]], part[1]
-
-
-def data_entry(settings: Training) -> dict[str, Any]:
-    """What a recorded run says of its data."""
-    real = settings.data == "imdb"
-    return {"name": settings.data, "sha256": datasets.source_hash() if real else None}
 
 
 def last(x: Ids, maxlen: int) -> Ids:

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from unrolled import datasets, set_random_seed
-from unrolled.experiments.subset import Lists, accuracy, cut, data_entry, load
+from unrolled.experiments.record import data_entry
+from unrolled.experiments.subset import Lists, accuracy, cut, load
 from unrolled.layers import LSTM, Dense, Dropout, Embedding, GlobalMaxPooling1D
 from unrolled.model import Sequential
 from unrolled.optimizers import Adam

@@ -36,8 +36,7 @@ def cut(reviews: np.ndarray, tokens: int) -> Lists:
 
 def load(data: str, num_words: int) -> Any:
     """(x_train, y_train), (x_test, y_test) and the training reviews' movies; "imdb" or "sample"."""
-    reader = datasets.load_imdb if data == "imdb" else datasets.load_sample
-    train, test = reader(num_words=num_words)
+    train, test = datasets.load_data(num_words, data)
     return train, test, datasets.load_movies(data)[0]
 
 
@@ -61,12 +60,6 @@ def load_subset(
         cut(x_test[test], tokens),
         y_test[test],
     )
-
-
-def data_entry(data: str) -> dict[str, Any]:
-    """What a recorded run says of its data."""
-    real = data == "imdb"
-    return {"name": data, "sha256": datasets.source_hash() if real else None}
 
 
 def timed_fit(model: Sequential, x: Any, y: np.ndarray, **options: Any) -> tuple[float, float]:

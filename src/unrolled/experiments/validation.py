@@ -13,6 +13,7 @@ import numpy as np
 
 from unrolled import datasets
 from unrolled.experiments import reviews
+from unrolled.experiments.record import data_entry
 
 NAMED_BY = ("model",)
 
@@ -71,7 +72,7 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
         rows = [step for name, step in steps.items() if name.startswith(kind)]
         figures[kind] = {part: [row[part] for row in rows] for part in ("validation", "test")}
     return {
-        "data": reviews.data_entry(settings),
+        "data": data_entry(settings.data),
         "seconds": seconds,
         "curves": {},
         "figures": figures,
