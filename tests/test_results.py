@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from unrolled.experiments import __main__ as command
 from unrolled.experiments import baselines, imdb, record
 from unrolled.experiments.__main__ import main, modules
 from unrolled.experiments.plan import PLAN
@@ -187,6 +188,33 @@ def test_an_interrupted_run_goes_on_from_its_last_epoch(results, monkeypatch, ca
     assert main(["imdb", "--model=rnn", *arguments]) == 0
     assert "there already" in capsys.readouterr().out
     assert path.stat().st_mtime_ns == before
+
+
+def test_what_is_missing_is_recorded_and_the_time_left_is_told(results, monkeypatch, capsys):
+    now, took = 0, iter([600, 1200, 300])
+
+    def recorded(module, settings):
+        nonlocal now
+        now += next(took)
+        path = record.run_path(module, settings)
+        path.write_text("{}", encoding="utf-8")
+        return path
+
+    monkeypatch.setattr(command, "record", recorded)
+    monkeypatch.setattr(command.time, "monotonic", lambda: now)
+    plan = [("imdb", {"model": "rnn", "seed": seed}) for seed in range(4)]
+    monkeypatch.setattr(command, "PLAN", plan)
+    (results / "imdb-rnn-seed1.json").write_text("{}", encoding="utf-8")
+    assert main(["all"]) == 0
+    assert [line for line in capsys.readouterr().out.splitlines() if "recorded:" not in line] == [
+        "1 of 4 runs are there already.",
+        "[1/3] imdb-rnn-seed0",
+        "[2/3] imdb-rnn-seed2, about 20 min left",
+        "[3/3] imdb-rnn-seed3, about 15 min left",
+    ]
+    assert len(list(results.glob("imdb-rnn-seed?.json"))) == 4
+    assert main(["all"]) == 0
+    assert capsys.readouterr().out == "4 of 4 runs are there already.\n"
 
 
 def test_a_crash_while_keeping_an_epoch_leaves_the_epoch_before(tmp_path):

@@ -5,6 +5,7 @@ import dataclasses
 import importlib
 import pkgutil
 import sys
+import time
 from types import ModuleType
 from typing import Any
 
@@ -61,18 +62,34 @@ def record_one(module: ModuleType, settings: Any) -> None:
     print(f"recorded: {record(module, settings)}")
 
 
+def record_missing(runs: list[tuple[ModuleType, Any]]) -> None:
+    """Record the runs that are missing; before each say how long the rest will take.
+
+    The rest is taken to need as long a run as those made since the call.
+    """
+    missing = [run for run in runs if not run_path(*run).exists()]
+    there = len(runs) - len(missing)
+    print(f"{there} of {len(runs)} runs are there already.", flush=True)
+    start = time.monotonic()
+    for made, run in enumerate(missing):
+        left = ""
+        if made:
+            seconds = (time.monotonic() - start) / made * (len(missing) - made)
+            left = f", about {max(1, round(seconds / 60))} min left"
+        print(f"[{made + 1}/{len(missing)}] {run_path(*run).stem}{left}", flush=True)
+        record_one(*run)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Record what the command line asks for, say where it lies; returns the exit status."""
     known = modules()
     options = vars(parser(known).parse_args(arguments))
     name = options.pop("experiment")
-    wanted = PLAN if name == "all" else ((name, options),)
     try:
-        for number, (experiment, values) in enumerate(wanted, 1):
-            if len(wanted) > 1:
-                print(f"[{number}/{len(wanted)}] ", end="")
-            module = known[experiment]
-            record_one(module, module.Settings(**values))
+        if name == "all":
+            record_missing([(known[n], known[n].Settings(**values)) for n, values in PLAN])
+        else:
+            record_one(known[name], known[name].Settings(**options))
     except KeyboardInterrupt:
         print(
             f"\nStopped. What was finished is kept in {results_folder() / '.partial'}; "
