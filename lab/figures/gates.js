@@ -8,7 +8,7 @@ Live.lstmStates = function ({ f, i, g, o, c }) {
 };
 
 (function () {
-  const { number } = Live;
+  const { number, sign } = Live;
   const PRESETS = {
     Keep: { f: 1, i: 0, o: 0 },
     Write: { f: 0, i: 1, o: 0 },
@@ -36,13 +36,12 @@ Live.lstmStates = function ({ f, i, g, o, c }) {
       const { f, i, g, o } = state;
       const { kept, added, c, h } = Live.lstmStates(state);
       const flow = (value, d) => {
-        const way = value > 0.005 ? " up" : value < -0.005 ? " down" : "";
         const wide = 1.5 + 11 * Math.min(Math.abs(value), 1.5);
-        pen("path", { class: `line${way}`, style: `stroke-width: ${wide.toFixed(1)}px`, d });
+        pen("path", { class: `line${sign(value)}`, style: `stroke-width: ${wide.toFixed(1)}px`, d });
       };
-      const valve = (x, y, sign) => {
+      const valve = (x, y, operation) => {
         pen("circle", { class: "box", cx: x, cy: y, r: 19 });
-        pen("text", { x, y: y + 7, class: "bold" }, sign);
+        pen("text", { x, y: y + 7, class: "bold" }, operation);
       };
       const gate = (x, y, name, value) => {
         pen("rect", { class: "box", x: x - 46, y: y - 22, width: 92, height: 40, rx: 8 });

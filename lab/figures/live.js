@@ -5,8 +5,8 @@
  *   title    in a few words
  *   size     [width, height] of the drawing
  *   state    what the controls change
- *   controls (add, change) => …   with add.slider, add.buttons, add.choice
- *   draw     (pen, state) => …    with pen("circle", {…}, "text")
+ *   controls (add) => …         with add.slider, add.buttons, add.choice
+ *   draw     (pen, state) => …  with pen("circle", {…}, "text")
  *   words    (state) => the same in a sentence
  */
 "use strict";
@@ -40,32 +40,29 @@ var Live = (function () {
   const SVG = "http://www.w3.org/2000/svg";
   const GROUND = "#ffffff"; // of a picture of its own
 
-  function node(tag, attributes = {}, ...children) {
-    const made = document.createElement(tag);
+  function filled(made, attributes, children) {
     for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
     made.append(...children);
     return made;
   }
+  const node = (tag, attributes = {}, ...children) =>
+    filled(document.createElement(tag), attributes, children);
+  const shape = (tag, attributes = {}, ...children) =>
+    filled(document.createElementNS(SVG, tag), attributes, children);
 
   /** Adds a shape to the drawing; a text may hold an index: "h_t". */
   function penFor(svg) {
     return (tag, attributes, text = "") => {
-      const shape = document.createElementNS(SVG, tag);
+      const made = shape(tag);
       for (const [name, value] of Object.entries(attributes)) {
-        shape.setAttribute(name, typeof value === "number" ? Math.round(value * 100) / 100 : value);
+        made.setAttribute(name, typeof value === "number" ? Math.round(value * 100) / 100 : value);
       }
       text.split(/_(\w)/).forEach((piece, k) => {
-        if (k % 2 === 0) return shape.append(piece);
-        const index = document.createElementNS(SVG, "tspan");
-        for (const [name, value] of [["dy", "5"], ["font-size", "70%"]]) index.setAttribute(name, value);
-        index.append(piece);
-        const back = document.createElementNS(SVG, "tspan");
-        back.setAttribute("dy", "-5");
-        back.append("\u200b");
-        shape.append(index, back);
+        if (k % 2 === 0) return made.append(piece);
+        const back = shape("tspan", { dy: -5 }, "\u200b");
+        made.append(shape("tspan", { dy: 5, "font-size": "70%" }, piece), back);
       });
-      svg.append(shape);
-      return shape;
+      svg.append(made);
     };
   }
 
@@ -82,15 +79,22 @@ var Live = (function () {
     return `${Math.round(value / 10 ** power)}·10${raised}`;
   }
 
+  const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
+
+  /** A class for the sign of what is shown with two digits: " up", " down", or none for 0. */
+  const sign = (value, kind = "") =>
+    Math.abs(value) < 0.005 ? "" : ` ${kind}${value > 0 ? "up" : "down"}`;
+
+  /** The path of a curve through places (x, y). */
+  const curve = (places) =>
+    places.map(([x, y], k) => `${k ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("");
+
   function start(id, figure) {
     const place = document.getElementById(id);
     const picture = place && place.querySelector("img");
     if (!picture) return;
     const [width, height] = figure.size;
-    const svg = document.createElementNS(SVG, "svg");
-    svg.setAttribute("class", "live");
-    svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    svg.setAttribute("role", "img");
+    const svg = shape("svg", { class: "live", viewBox: `0 0 ${width} ${height}`, role: "img" });
     const panel = node("div", { class: "live-controls" });
     const words = node("p", { class: "live-words" });
     const status = node("p", { class: "live-status", role: "status" });
@@ -102,7 +106,6 @@ var Live = (function () {
       svg.replaceChildren();
       figure.draw(penFor(svg), state);
       words.textContent = figure.words(state);
-      svg.setAttribute("aria-label", words.textContent);
       for (const follow of followers) follow();
     }
 
@@ -110,6 +113,7 @@ var Live = (function () {
       Object.assign(state, to);
       draw();
       clearTimeout(waiting);
+      status.textContent = "";
       if (said) waiting = setTimeout(() => (status.textContent = words.textContent), 300);
     }
 
@@ -118,7 +122,7 @@ var Live = (function () {
       /** A slider for state[name]. */
       slider(name, label, [min, max, step], show = number) {
         const input = node("input", { type: "range", id: `${id}-${count++}`, min, max, step });
-        const output = node("output", { for: input.id });
+        const output = node("output", { for: input.id, "aria-hidden": "true" }); // the slider says it
         const text = node("label", { for: input.id }, label);
         panel.append(node("div", { class: "live-slider" }, text, input, output));
         input.addEventListener("input", () => change({ [name]: Number(input.value) }));
@@ -152,9 +156,10 @@ var Live = (function () {
         panel.append(group);
       },
     };
-    figure.controls(add, change);
+    figure.controls(add);
     draw();
     figure.still = still(svg, figure.title);
+    svg.setAttribute("aria-label", figure.title); // the words below it say what it shows
     (picture.closest("a") || picture).replaceWith(svg, words, panel, status);
     place.classList.add("live-figure");
     figures[id] = figure;
@@ -165,22 +170,13 @@ var Live = (function () {
   /** The drawing as it is now, as a picture of its own. */
   function still(svg, title) {
     const copy = svg.cloneNode(true);
-    copy.removeAttribute("aria-label");
     const [, , width, height] = copy.getAttribute("viewBox").split(" ");
     copy.setAttribute("width", width);
     copy.setAttribute("height", height);
-    const ground = document.createElementNS(SVG, "rect");
-    for (const [name, value] of Object.entries({ width, height, rx: 12, fill: GROUND })) {
-      ground.setAttribute(name, value);
-    }
-    const style = document.createElementNS(SVG, "style");
-    style.textContent = STYLE;
-    copy.prepend(ground, style);
-    const name = document.createElementNS(SVG, "title");
-    name.textContent = title;
-    copy.prepend(name);
+    const ground = shape("rect", { width, height, rx: 12, fill: GROUND });
+    copy.prepend(shape("title", {}, title), ground, shape("style", {}, STYLE));
     return `${new XMLSerializer().serializeToString(copy).replace(/></g, ">\n<")}\n`;
   }
 
-  return { start, figures, number, size };
+  return { start, figures, number, size, clamp, sign, curve };
 })();

@@ -11,16 +11,14 @@ Live.loss = function (p, y) {
 };
 
 (function () {
-  const { number } = Live;
+  const { number, clamp, curve } = Live;
   const [LEFT, RIGHT] = [64, 610];
   const POINTS = Array.from({ length: 197 }, (_, k) => 0.01 + k * 0.005);
   const x = (p) => LEFT + (RIGHT - LEFT) * p;
   const loss = (J) => 170 - (Math.min(J, 5) / 5) * 140;
-  const slope = (d) => 275 - (Math.min(Math.max(d, -1), 1) * 60);
+  const slope = (d) => 275 - clamp(d, -1, 1) * 60;
 
-  function curve(y, values) {
-    return values.map((v, k) => `${k ? "L" : "M"}${x(POINTS[k]).toFixed(1)} ${y(v).toFixed(1)}`).join("");
-  }
+  const path = (height) => curve(POINTS.map((q) => [x(q), height(q)]));
 
   Live.start("fig-ch06-slope", {
     title: "Loss and gradient of a prediction",
@@ -49,8 +47,8 @@ Live.loss = function (p, y) {
         pen("text", { class: "small", x: x(value), y: 358 }, number(value, 1));
       }
       pen("text", { class: "small", x: x(0.5), y: 382 }, "prediction p");
-      pen("path", { class: "line up thick", d: curve(loss, POINTS.map((q) => Live.loss(q, y).J)) });
-      pen("path", { class: "line up thick", d: curve(slope, POINTS.map((q) => q - y)) });
+      pen("path", { class: "line up thick", d: path((q) => loss(Live.loss(q, y).J)) });
+      pen("path", { class: "line up thick", d: path((q) => slope(Live.loss(q, y).dz)) });
       const reach = Math.min(0.12, p, 1 - p, Math.abs(1.2 / dp));
       const tangent = [p - reach, p + reach].map((q) => `${x(q)} ${loss(J + dp * (q - p))}`);
       pen("path", { class: "line down thick", d: `M${tangent[0]}L${tangent[1]}` });

@@ -3,7 +3,7 @@
 
 (function () {
   const [H, D, T] = [16, 8, 101];
-  const { number, size } = Live;
+  const { number, size, clamp } = Live;
 
   /** Normal random numbers from a seed. */
   function normals(seed, count) {
@@ -72,12 +72,8 @@
   const network = Live.network();
   const [LEFT, RIGHT, TOP, BOTTOM, LOW, HIGH] = [66, 620, 20, 290, -16, 8];
   const x = (back) => LEFT + ((RIGHT - LEFT) * back) / (T - 1);
-  const y = (power) => BOTTOM - ((BOTTOM - TOP) * (power - LOW)) / (HIGH - LOW);
-
-  function curve(values) {
-    const inside = (v) => Math.min(Math.max(Math.log10(v), LOW), HIGH);
-    return values.map((v, t) => `${t ? "L" : "M"}${x(t).toFixed(1)} ${y(inside(v)).toFixed(1)}`).join("");
-  }
+  const y = (power) => BOTTOM - ((BOTTOM - TOP) * (clamp(power, LOW, HIGH) - LOW)) / (HIGH - LOW);
+  const path = (values) => Live.curve(values.map((v, back) => [x(back), y(Math.log10(v))]));
 
   Live.start("fig-ch04-reach", {
     title: "How far a gradient reaches back",
@@ -99,10 +95,9 @@
       pen("text", { class: "small", x: (LEFT + RIGHT) / 2, y: BOTTOM + 50 }, "steps back");
       const norms = Live.gradientNorms(network, scale, inputs);
       const bound = norms.map((_, back) => scale ** back);
-      pen("path", { class: "line dash", d: curve(bound) });
-      pen("path", { class: `line thick ${norms[T - 1] > 1 ? "down" : "up"}`, d: curve(norms) });
-      const end = Math.min(Math.max(Math.log10(bound[T - 1]), LOW), HIGH);
-      const above = Math.min(Math.max(y(end) - 12, TOP + 14), BOTTOM - 12);
+      pen("path", { class: "line dash", d: path(bound) });
+      pen("path", { class: `line thick ${norms[T - 1] > 1 ? "down" : "up"}`, d: path(norms) });
+      const above = clamp(y(Math.log10(bound[T - 1])) - 12, TOP + 14, BOTTOM - 12);
       pen("text", { class: "small right", x: RIGHT, y: above }, "bound");
     },
     words({ scale, inputs }) {

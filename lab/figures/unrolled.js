@@ -13,11 +13,7 @@ Live.rnnStates = function (x, U) {
     [0, "nothing"],
     [-1, "blame"],
   ]);
-  const { number } = Live;
-
-  function colour(value) {
-    return Math.abs(value) < 0.005 ? "" : value > 0 ? " on-up" : " on-down";
-  }
+  const { number, sign } = Live;
 
   Live.start("fig-ch02-steps", {
     title: "A recurrent network over four words",
@@ -41,9 +37,8 @@ Live.rnnStates = function (x, U) {
       for (let t = 1; t <= 4; t++) {
         const at = t * 135;
         const read = t <= state.step ? "" : " faint";
-        const link = h[t - 1] < -0.005 ? " down" : h[t - 1] > 0.005 ? " up" : "";
         const style = `stroke-width: ${(1.5 + 9 * Math.abs(h[t - 1])).toFixed(1)}px`;
-        pen("path", { class: `line${link}${read}`, style, d: `M${t > 1 ? at - 100 : 80} 138H${at - 35}` });
+        pen("path", { class: `line${sign(h[t - 1])}${read}`, style, d: `M${t > 1 ? at - 100 : 80} 138H${at - 35}` });
         pen("path", { class: `line${read}`, d: `M${at} 214V172` });
         pen("path", { class: `line${read}`, d: `M${at} 104V80` });
         pen("rect", { class: `box${t === state.step ? " now" : ""}${read}`, x: at - 34, y: 104, width: 68, height: 68, rx: 8 });
@@ -52,7 +47,7 @@ Live.rnnStates = function (x, U) {
         pen("text", { class: `small${read}`, x: at, y: 260 }, WORDS.get(x[t - 1]));
         if (t <= state.step) {
           const size = 20 * Math.abs(h[t]);
-          pen("circle", { class: `dot${colour(h[t])}`, cx: at, cy: 54, r: Math.max(size, 3) });
+          pen("circle", { class: `dot${sign(h[t], "on-")}`, cx: at, cy: 54, r: Math.max(size, 3) });
           pen("text", { class: "bold", x: at, y: 22 }, `h_${t} = ${number(h[t])}`);
         }
       }
