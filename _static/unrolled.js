@@ -25,8 +25,6 @@
         button.title = `Colours: ${names[mode]}`;
         button.setAttribute("aria-label", button.title);
       }
-      // Pages that draw in the theme's colours listen to this.
-      document.dispatchEvent(new CustomEvent("unrolled:theme", { detail: root.dataset.theme }));
     }
     system.addEventListener("change", () => show(root.dataset.mode));
     if (button) {
