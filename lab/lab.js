@@ -77,8 +77,7 @@
     const text = plain(state.text);
     const typed = Lab.tokenize(text);
     const words = typed.slice(0, MOST);
-    $("count").textContent = typed.length ? "" : "Write at least one word.";
-    if (!words.length || !models.lstm) {
+    if (!words.length) {
       reading = null;
       return;
     }
@@ -123,7 +122,7 @@
     list.replaceChildren();
     if (!reading) return;
     const { text, words, said } = reading;
-    const last = words.length ? words[words.length - 1].end : 0;
+    const last = words[words.length - 1].end;
     const options = [option(0, "▸", "")];
     words.forEach(({ start, end }, k) => {
       const next = k + 1 < words.length ? words[k + 1].start : Math.min(text.length, last + 40);
@@ -201,6 +200,7 @@
       const right = p > 0.5 === Boolean(known[1]);
       $("truth").textContent = `It was meant as ${meant}: ${right ? "right" : "wrong"}.`;
     }
+    $("count").textContent = "Write at least one word.";
     if (reading) {
       const count = reading.said.length;
       $("count").textContent = `${plural(count, "word")}, read in ${
@@ -229,6 +229,7 @@
   }
 
   function drawCompare() {
+    $("filler-out").textContent = state.filler;
     for (const id of ["three", "echo"]) $(id).replaceChildren();
     $("memory").textContent = "";
     if (!reading) return;
@@ -394,7 +395,7 @@
       `${number(traced.o[at])} × tanh(${number(traced.c[at])}) = ${number(traced.h[at], 3)}`;
     $("p").textContent =
       `this unit adds ${number(traced.h[at])} × ${number(V[unit])} = ` +
-      `${signed(traced.h[at] * V[unit])}; with all 64: σ(${number(traced.logit[t])}) = ` +
+      `${signed(traced.h[at] * V[unit])}; with all ${H}: σ(${number(traced.logit[t])}) = ` +
       number(traced.p[t], 3);
     $("now").textContent =
       `Step ${t + 1} of ${ids.length}, ${t ? `“${wordAt(t)}”` : "the start sign"}, unit ${unit}. ` +
@@ -409,7 +410,6 @@
   function drawBreak() {
     $("mend").disabled = !isBroken();
     $("shift-out").textContent = state.shift ? signed(state.shift, 1) : "0";
-    $("filler-out").textContent = state.filler;
     $("both").replaceChildren();
     $("broken").textContent = "";
     drawScore();
@@ -449,11 +449,11 @@
 
   function drawScore() {
     const key = JSON.stringify(holds());
-    const columns = key === LEARNED ? [LEARNED] : [LEARNED, key];
+    const columns = isBroken() ? [LEARNED, key] : [LEARNED];
     const counted = columns.map((k) => scores.get(k));
     const names = [...new Set(Lab.data.challenge.map(([, , phenomenon]) => phenomenon))];
     const rows = names.map((name) => [name, (score) => score[name]]);
-    rows.push(["all 160", (score) => names.reduce((sum, name) => sum + score[name], 0)]);
+    rows.push([`all ${Lab.data.challenge.length}`, (score) => names.reduce((sum, name) => sum + score[name], 0)]);
     $("score").replaceChildren(
       ...rows.map(([name, of]) => {
         const cells = counted.map((score) => node("td", {}, score ? String(of(score)) : "…"));
@@ -600,20 +600,24 @@
   function follow() {
     const given = new URLSearchParams(location.hash.slice(1));
     if (!given.has("t")) return false;
-    const whole = (name, low, high) => {
+    const whole = (name, high) => {
       const value = Number(given.get(name));
-      return clamp(Number.isFinite(value) ? value : 0, low, high);
+      return clamp(Number.isFinite(value) ? Math.round(value) : 0, 0, high);
+    };
+    const slid = (name, { min, max, step }) => {
+      const value = Number(given.get(name));
+      return clamp(Number.isFinite(value) ? Math.round(value / step) * step : 0, min, max);
     };
     state.text = given.get("t");
-    state.filler = Math.round(whole("n", 0, 200) / 10) * 10;
-    state.shift = Math.round(whole("b", -6, 6) * 2) / 2;
+    state.filler = slid("n", $("filler"));
+    state.shift = slid("b", $("shift"));
     for (const gate of "fio") {
       const held = given.get(gate);
       state.hold[gate] = held === "1" || held === "0" ? Number(held) : null;
     }
-    if (given.has("u")) state.unit = Math.round(whole("u", 0, order.length - 1));
+    if (given.has("u")) state.unit = whole("u", order.length - 1);
     state.alone = given.get("a") === "1";
-    state.step = given.has("s") ? Math.round(whole("s", 0, MOST + 200)) : Infinity;
+    state.step = given.has("s") ? whole("s", Infinity) : Infinity;
     return true;
   }
 
