@@ -146,9 +146,12 @@ def test_a_change_of_the_library_makes_the_twin_stale(chapter):
     assert any("stale" in problem for problem in twins.problems(chapter, "another library"))
 
 
-@pytest.mark.parametrize("changed", ["src/unrolled/cells.py", "requirements.txt", "src/u/a.npz"])
+SHARED = ("src/unrolled/cells.py", "requirements.txt", "src/u/a.npz", "src/u/a.txt", "models/a.npz")
+
+
+@pytest.mark.parametrize("changed", SHARED)
 def test_the_library_digest_sees_each_dependency(tmp_path, changed):
-    for name in ("src/unrolled/cells.py", "requirements.txt", "src/u/a.npz"):
+    for name in SHARED:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("before", encoding="utf-8")
@@ -164,6 +167,7 @@ def test_the_library_digest_sees_each_dependency(tmp_path, changed):
         ("bench.json", 'open("bench.json")'),
         ("imdb-rnn-seed0.json", 'read_results("imdb")'),
         ("imdb-rnn-seed0.json", "show('imdb-rnn-seed0')"),
+        ("imdb-rnn-seed0.json", "from unrolled.experiments import failures, imdb"),
     ],
 )
 def test_a_result_counts_for_the_chapters_that_name_it(tmp_path, result, code):
@@ -223,6 +227,34 @@ def test_an_uncompared_cell_without_an_assertion_is_refused(chapter):
     twins.write(twins.execute(chapter, "library"), chapter.with_suffix(".ipynb"))
     (problem,) = twins.problems(chapter, "library")
     assert "nothing asserts" in problem
+
+
+def code(source, *tags):
+    return nbformat.v4.new_code_cell(source, metadata={"tags": list(tags)})
+
+
+WORDS = nbformat.v4.new_markdown_cell("Words.")
+
+
+@pytest.mark.parametrize(
+    ("source", "after", "held"),
+    [
+        ("assert random.random() < 1", [], True),
+        ("for x in random.sample([1, 2], 2):\n    assert x > 0", [], True),
+        ("random.random()", [code("assert True", "remove-cell")], True),
+        ("random.random()", [], False),
+        ("print('we assert nothing')  # so assert it", [], False),
+        ("random.random()", [code("assert True")], False),
+        ("random.random()", [code("1", "remove-cell"), code("assert True", "remove-cell")], False),
+        ("random.random()", [WORDS, code("assert True", "remove-cell")], False),
+    ],
+)
+def test_an_uncompared_cell_is_held_by_itself_or_by_the_hidden_one_after_it(source, after, held):
+    cell = code(source, "nbval-ignore-output")
+    before = code("assert True", "remove-cell")
+    found = twins._cell_problems(nbformat.v4.new_notebook(cells=[before, cell, *after]), 1, cell)
+    assert [problem for problem in found if "nothing asserts" in problem] == found
+    assert (not found) == held
 
 
 @pytest.mark.parametrize(

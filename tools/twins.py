@@ -67,15 +67,19 @@ def library_digest(root: Path = ROOT) -> str:
 def digest_of(notebook: NotebookNode, library: str, root: Path = ROOT) -> str:
     """Digest of all that the outputs of `notebook` depend on.
 
-    The runs of an experiment count if the code names it in quotes: `read_results("imdb")`.
+    The runs of an experiment count if the code names it in quotes, `read_results("imdb")`, or
+    imports it from `unrolled.experiments`.
     """
     code = [(c.source, c.metadata.get("tags", [])) for c in notebook.cells if is_code(c)]
-    quoted = set(re.findall(r"""["'](\w+)["'.-]""", "\n".join(source for source, _ in code)))
+    text = "\n".join(source for source, _ in code)
+    named = set(re.findall(r"""["'](\w+)["'.-]""", text))
+    for imported in re.findall(r"^\s*from unrolled\.experiments import (.+)", text, re.MULTILINE):
+        named |= set(re.findall(r"\w+", imported))
     paths = sorted((root / "results").glob("*.json"))
     results = [
         (path.name, hashlib.sha256(path.read_bytes()).hexdigest())
         for path in paths
-        if path.stem.partition("-")[0] in quoted
+        if path.stem.partition("-")[0] in named
     ]
     return hashlib.sha256(json.dumps([library, code, results]).encode()).hexdigest()
 
@@ -255,7 +259,8 @@ def _is_held(twin: NotebookNode, number: int) -> bool:
     hidden = [
         cell for cell in after if is_code(cell) and "remove-cell" in cell.metadata.get("tags", [])
     ]
-    return any("assert " in cell.source for cell in [twin.cells[number], *hidden])
+    asserts = re.compile(r"^\s*assert\b", re.MULTILINE)
+    return any(asserts.search(cell.source) for cell in [twin.cells[number], *hidden])
 
 
 def pictures_without_alt(markdown: str) -> list[str]:
