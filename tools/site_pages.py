@@ -28,9 +28,6 @@ REPLACED = (
     "bootstrap.js",
     "pydata-sphinx-theme.js",
     "sphinx-book-theme.js",
-    "clipboard.min.js",
-    "copybutton.js",
-    "togglebutton.js",
     "design-tabs.js",
 )
 SEARCH = (
@@ -42,17 +39,11 @@ SEARCH = (
     "searchindex.js",
 )
 # Lines of script in the page itself that belong to those.
-INLINE = re.compile(
-    r"toggleHint|toggleOpenOnPrint|togglebuttonSelector|dataset\.mode|search_as_you_type|PST"
-)
+INLINE = re.compile(r"dataset\.mode|search_as_you_type|PST")
 INLINE_ELSEWHERE = re.compile(f"{INLINE.pattern}|DOCUMENTATION_OPTIONS")
 # Files and folders of _static that no page asks for.
 UNUSED = (
     "*.map",
-    "clipboard.min.js",
-    "copybutton*",
-    "copy-button.svg",
-    "check-solid.svg",
     "design-tabs.js",
     "file.png",
     "images",
@@ -62,7 +53,6 @@ UNUSED = (
     "sbt-webpack-macros.html",
     "scripts",
     "sphinx-thebe*",
-    "togglebutton*",
     "vendor",
     "webpack-macros.html",
 )
@@ -141,11 +131,7 @@ def head(page: BeautifulSoup) -> None:
     for meta in metas[1:]:
         meta.decompose()
     metas[0]["content"] = "width=device-width, initial-scale=1"
-    unwanted = (
-        "meta[name^=docbuild], meta[name^=docsearch], link[rel=preload], "
-        'link[href*="togglebutton.css"], link[href*="copybutton.css"]'
-    )
-    for tag in page.select(unwanted):
+    for tag in page.select("meta[name^=docbuild], meta[name^=docsearch], link[rel=preload]"):
         tag.decompose()
     find(page, "html")["data-mode"] = "auto"
 
