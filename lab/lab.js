@@ -285,8 +285,9 @@
       canvas.addEventListener("pointermove", (event) => event.buttons || show(event, canvas));
       canvas.addEventListener("pointerdown", (event) => show(event, canvas));
       canvas.addEventListener("keydown", keyOnMap);
-      canvas.addEventListener("pointerleave", () => drawMeanings());
-      canvas.addEventListener("focus", () => drawValue(gate));
+      const rest = () => (document.activeElement === canvas ? drawValue(gate) : drawMeanings());
+      canvas.addEventListener("pointerleave", rest); // a finger that is lifted leaves, too
+      canvas.addEventListener("focus", () => say(drawValue(gate)));
       canvas.addEventListener("blur", () => drawMeanings());
     }
   }
