@@ -518,6 +518,7 @@
     drawCurve();
     drawMaps();
     drawNumbers();
+    drawTaken();
   }
 
   function draw() {
@@ -527,7 +528,6 @@
     drawBreak();
     drawCompare();
     drawStep();
-    drawTaken();
   }
 
   /** A new step or unit: nothing is computed. */
