@@ -574,6 +574,13 @@
     drawPlay();
   }
 
+  /** One step, and said, by a button. */
+  function go(way) {
+    stop();
+    change({ step: state.step + way });
+    if (reading) say(inWords(state.step));
+  }
+
   function drawPlay() {
     const on = timer !== null;
     $("play").querySelector("span").textContent = on ? "Pause" : "Play";
@@ -709,8 +716,8 @@
       $("example").dispatchEvent(new Event("change"));
     });
     $("play").addEventListener("click", () => (timer === null ? play() : stop()));
-    $("back").addEventListener("click", () => stop() ?? change({ step: state.step - 1 }));
-    $("on").addEventListener("click", () => stop() ?? change({ step: state.step + 1 }));
+    $("back").addEventListener("click", () => go(-1));
+    $("on").addEventListener("click", () => go(1));
     $("step").addEventListener("input", () => stop() ?? change({ step: Number($("step").value) }));
     $("unit").addEventListener("change", () => change({ unit: Number($("unit").value) }));
     $("alone").addEventListener("change", () => change({ alone: $("alone").checked }));
