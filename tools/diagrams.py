@@ -201,14 +201,22 @@ def rnn_cell() -> str:
     return drawing("One step of an RNN", 284, *parts)
 
 
-def memory(y: int, right: int, marks: list[tuple[int, str]], start: int = 40) -> list[str]:
-    """The line of the cell state at height y, with an operation at each of the marks."""
+def memory(
+    y: int,
+    right: int,
+    marks: list[tuple[int, str]],
+    start: int = 40,
+    state: str = "c",
+    color: str = "blue",
+) -> list[str]:
+    """The line of a state at height y, with an operation at each of the marks."""
     parts, x = [], start
     for at, sign in marks:
-        parts += [line(f"M{x} {y}H{at - 10}", "blue", "c", tip=False), op(at, y, sign)]
+        parts += [line(f"M{x} {y}H{at - 10}", color, "c", tip=False), op(at, y, sign)]
         x = at + 10
-    parts.append(line(f"M{x} {y}H{right}", "blue", "c"))
-    return [*parts, sym(start - 18, y + 5, "c_{t−1}"), sym(right + 14, y + 5, "c_{t}")]
+    parts.append(line(f"M{x} {y}H{right}", color, "c"))
+    ends = sym(start - 18, y + 5, f"{state}_{{t−1}}"), sym(right + 14, y + 5, f"{state}_{{t}}")
+    return [*parts, *ends]
 
 
 def lstm() -> list[str]:
@@ -337,13 +345,7 @@ def lstm_backward() -> str:
 def gru() -> str:
     parts = [
         text(200, 22, "hidden state: z of the old, 1 − z of the new", "orange"),
-        sym(22, 67, "h_{t−1}"),
-        line("M42 62H66", "orange", "c", tip=False),
-        op(76, 62, "×"),
-        line("M86 62H290", "orange", "c", tip=False),
-        op(300, 62, "+"),
-        line("M310 62H366", "orange", "c"),
-        sym(383, 67, "h_{t}"),
+        *memory(62, 368, [(76, "×"), (300, "+")], state="h", color="orange"),
         line("M76 173V75", "purple"),
         line("M76 112H146", "purple"),
         box(172, 112, 48, 26, "grey", "1 − z"),
