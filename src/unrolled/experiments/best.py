@@ -52,7 +52,7 @@ class Settings:
     num_words: int = field(default=20_000, metadata={"help": "words with a vector"})
     tokens: int = field(default=1000, metadata={"help": "tokens read: first quarter, last three"})
     dimensions: int = field(default=100, metadata={"help": "numbers a word is given"})
-    units: int = field(default=32, metadata={"help": "units of the LSTM, in each direction"})
+    units: int = field(default=64, metadata={"help": "units of the LSTM, in each direction"})
     directions: int = field(default=2, metadata={"choices": (1, 2), "help": "ways of reading"})
     pooling: str = field(
         default="both",
@@ -66,15 +66,15 @@ class Settings:
     folds: int = field(default=5, metadata={"help": "folds of movies for the votes"})
     pair_bits: int = field(default=0, metadata={"help": "2 ** bits vectors of pairs; 0: none"})
     frozen: int = field(
-        default=0, metadata={"choices": (0, 1), "help": "1: word vectors are not trained"}
+        default=1, metadata={"choices": (0, 1), "help": "1: word vectors are not trained"}
     )
     word_dropout: float = field(default=0.1, metadata={"help": "share of words made unknown"})
     dropout: float = field(default=0.3, metadata={"help": "rate on the word vectors"})
     vote_dropout: float = field(default=0.0, metadata={"help": "share of reviews without votes"})
     average: float = field(default=0.0, metadata={"help": "decay of the mean of weights; 0: none"})
-    epochs: int = field(default=2, metadata={"help": "passes over the training reviews"})
+    epochs: int = field(default=3, metadata={"help": "passes over the training reviews"})
     batch_size: int = field(default=64, metadata={"help": "reviews in a training step"})
-    learning_rate: float = field(default=0.003, metadata={"help": "Adam's rate at its highest"})
+    learning_rate: float = field(default=0.004, metadata={"help": "Adam's rate at its highest"})
     validation: float = field(default=0.2, metadata={"help": "share of movies held out to choose"})
 
 
