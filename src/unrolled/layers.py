@@ -18,6 +18,7 @@ from unrolled.initializers import glorot_uniform, orthogonal
 from unrolled.seeding import generator
 from unrolled.threads import in_chunks, one_blas_thread
 
+ONE, TWO = np.array(1, np.float32), np.array(2, np.float32)  # arrays need no conversion in a step
 BLOCK = 4  # time steps whose weight gradients are one product
 ACTIVATIONS: dict[str | None, tuple[Callable[..., Any], Callable[..., Any]]] = {
     None: (np.positive, np.ones_like),
@@ -261,7 +262,8 @@ class Recurrent(Layer):
 
     def _forward_steps(self, w: SimpleNamespace, x: Array, real: Any) -> None:
         (T, B, D), H = x.shape, self.units
-        products = w.products.reshape(B, -1)
+        products, M_h = w.products.reshape(B, -1), self._M[:H]
+        of_words = (x[:, 0] @ self._M[H : H + D] + self._M[H + D])[:, None] if B == 1 else None
         w.padded, w.partial = ~real[:, :, None], (~real.all(axis=1)).tolist()
         computed = np.flatnonzero(real.any(axis=1)).tolist() or [T]
         w.start, w.stop = computed[0], min(computed[-1] + 1, T)  # the first and last real step
@@ -273,7 +275,10 @@ class Recurrent(Layer):
                 w.inputs[block, :, H : H + D] = x[block]
                 w.inputs[block, :, H + D] = 1
             step = w.steps[t]
-            np.matmul(step.inputs, self._M, out=products)
+            if of_words is not None:  # one row waits for M to come: the words' part came only once
+                np.add(np.dot(step.h, M_h, out=products), of_words[t], out=products)
+            else:
+                np.matmul(step.inputs, self._M, out=products)
             self._step(step)
             if w.partial[t]:
                 for state in w.states:
@@ -285,8 +290,7 @@ class Recurrent(Layer):
         self, dy: Any, cache: Any, dstate: Any = None, truncate: Any = None, step_gradients: Any = 0
     ) -> Array:
         (B, T, D), _, silent, chunks = cache
-        truncate = T if truncate is None else truncate
-        fits, expected = _fits("truncate", truncate)
+        fits, expected = _fits("truncate", truncate := T if truncate is None else truncate)
         self._expect(fits, "truncate", expected, truncate)
         self._expect_states("dstate", dstate, B)
         dy = dy.transpose(1, 0, 2) if self.return_sequences else dy[None]  # (T or 1, B, H)
@@ -357,8 +361,7 @@ class Recurrent(Layer):
 
 def _sigmoids(minus_sums: Array, gates: Array) -> None:
     """σ(a) = 1 / (1 + exp(-a)) from -a; exp may overflow, and σ is then 0. tanh(a) = 2σ(2a) - 1."""
-    np.add(np.exp(minus_sums, out=gates), 1, out=gates)
-    np.divide(1, gates, out=gates)  # eq-sigmoid
+    np.reciprocal(np.add(np.exp(minus_sums, out=gates), ONE, out=gates), out=gates)  # eq-sigmoid
 
 
 class SimpleRNN(Recurrent):
@@ -395,7 +398,7 @@ class LSTM(Recurrent):
 
     def _step(self, s: SimpleNamespace) -> None:
         _sigmoids(s.sums, s.gates)  # eq-lstm-input, eq-lstm-forget, eq-lstm-output
-        np.subtract(np.multiply(s.g, 2, out=s.g), 1, out=s.g)  # eq-lstm-candidate, eq-sigmoid-tanh
+        np.subtract(np.multiply(s.g, TWO, s.g), ONE, out=s.g)  # eq-lstm-candidate, eq-sigmoid-tanh
         np.multiply(s.f, s.c, out=s.c_new)
         np.add(s.c_new, np.multiply(s.i, s.g, out=s.spare), out=s.c_new)  # eq-lstm-cell
         np.multiply(s.o, np.tanh(s.c_new, out=s.tanh_c), out=s.h_new)  # eq-lstm-hidden
@@ -410,7 +413,7 @@ class LSTM(Recurrent):
         np.multiply(dc_t, s.i, out=dg)  # eq-lstm-backward-candidate
         np.square(s.gates, out=s.slopes)
         np.subtract(s.sigmoids, s.slopes[:3], out=s.slopes[:3])  # σ' = σ - σ²
-        np.subtract(1, s.slopes[3], out=s.slopes[3])  # tanh' = 1 - tanh²
+        np.subtract(ONE, s.slopes[3], out=s.slopes[3])  # tanh' = 1 - tanh²
         np.multiply(s.dgates, s.slopes, out=s.delta)  # eq-lstm-backward-pre
         np.multiply(dc_t, s.f, out=s.dc)  # eq-lstm-backward-previous-cell
 
@@ -443,8 +446,7 @@ class GRU(Recurrent):
         return M
 
     def _matrix_gradients(self, dM: Any) -> list[Array]:
-        if not self.reset_after:
-            dM[: self.units, 2] = dM[-self.units :, 2]
+        dM[: self.units, 2] = dM[-self.units :, 2]  # unread if reset_after
         return super()._matrix_gradients(dM)
 
     def _step(self, s: SimpleNamespace) -> None:
@@ -486,9 +488,8 @@ class Bidirectional(Layer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.forward_layer = replace(self.layer)
-        self.backward_layer = replace(self.layer, go_backwards=True)
-        self.halves = self.forward_layer, self.backward_layer
+        self.halves = replace(self.layer), replace(self.layer, go_backwards=True)
+        self.forward_layer, self.backward_layer = self.halves
         for half in self.halves:
             half.zero_output_for_mask = self.layer.return_sequences
 

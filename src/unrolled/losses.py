@@ -32,9 +32,8 @@ def binary_crossentropy(y_true: ArrayLike, y_pred: Array, from_logits: bool = Fa
     kept 1e-7 away from 0 and 1, or of logits, for which the loss is exact however large they are.
     ValueError if shapes or values do not fit. Source: minus the log of eq-likelihood, chapter 6.
     """
-    y = _labels(y_true, y_pred, from_logits)
+    z, y = y_pred, _labels(y_true, y_pred, from_logits)
     if from_logits:
-        z = y_pred
         losses = np.maximum(z, 0) - z * y + np.log1p(np.exp(-np.abs(z)))  # eq-bce-logits
         return float(losses.mean())
     p = np.clip(y_pred, EPSILON, 1 - EPSILON)
