@@ -24,6 +24,7 @@ from browser import (  # noqa: E402
 )
 
 SITE = Path(os.environ.get("UNROLLED_SITE", ROOT / "_build" / "html"))
+PATIENCE = 120_000  # milliseconds for one picture: the longest pages, on a busy machine
 LOADS = 3  # a page's first paint is the median of so many, each in a fresh profile
 
 
@@ -58,7 +59,9 @@ def screenshots() -> None:
                     url = f"{address}/{name}"
                     still = {"reduced_motion": "reduce"}
                     with visit(browser, url, size=size, theme=theme, **still) as seen:
-                        seen.page.screenshot(path=file, full_page=True, animations="disabled")
+                        seen.page.screenshot(
+                            path=file, full_page=True, animations="disabled", timeout=PATIENCE
+                        )
     print(f"{len(list(folder.glob('*.png')))} pictures in {folder}")
 
 
