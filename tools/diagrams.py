@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 IMAGES = Path(__file__).parent.parent / "chapters" / "images"
-WIDTH, SHOWN = 400, 580  # units, and pixels on a wide page
+WIDTH, SHOWN = 400, 500  # units, and pixels on a wide page
 GROUND, INK, SOFT = ("#ffffff", "#1b2027"), ("#22262b", "#e8ebee"), ("#4d5761", "#b4bdc6")
 # name: (line light, line dark, fill light, fill dark)
 COLORS = {

@@ -198,7 +198,7 @@ def picture_size(path: Path) -> tuple[int, int] | None:
         return width, height
     if path.suffix == ".svg":
         text = path.read_text(encoding="utf-8")[:2000]
-        box = re.search(r'viewBox="[-\d.]+ [-\d.]+ ([\d.]+) ([\d.]+)"', text)
+        box = re.search(r'<svg[^>]* width="([\d.]+)" height="([\d.]+)"', text)
         if box:
             return round(float(box[1])), round(float(box[2]))
     return None
