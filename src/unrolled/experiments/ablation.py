@@ -14,7 +14,8 @@ import numpy as np
 from tqdm import tqdm
 
 from unrolled.experiments import best
-from unrolled.experiments.best import Clock, load_reviews, predict, train, unlabelled_texts
+from unrolled.experiments.best import load_reviews, predict, train, unlabelled_texts
+from unrolled.experiments.measures import Clock
 from unrolled.experiments.record import data_entry, write_json
 from unrolled.experiments.vectors import movie_folds, ngram_votes, word_vectors
 

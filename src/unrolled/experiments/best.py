@@ -5,7 +5,6 @@ n-grams, with maximum and mean over time. Each part can be switched off. With th
 the reader goes to models/best.npz, as `load` reads it. Book: chapter 8.
 """
 
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,7 +14,7 @@ import numpy as np
 
 from unrolled import datasets, saving
 from unrolled.experiments import challenge
-from unrolled.experiments.measures import test_figures
+from unrolled.experiments.measures import Clock, test_figures
 from unrolled.experiments.models import packed
 from unrolled.experiments.parts import FOLD, Beside, FallingAdam, MaxAndMean, TextInput, shortened
 from unrolled.experiments.record import command, commit, data_entry, results_folder
@@ -173,21 +172,6 @@ def train(
 def predict(model: Sequential, x: Any, tokens: int) -> np.ndarray:
     """Probabilities (N,) that the reviews are positive."""
     return model.predict([shortened(ids, tokens) for ids in x], batch_size=128)[:, 0]
-
-
-class Clock:
-    """Seconds by name, on the wall and (`_cpu`) of the processor."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self.now = time.perf_counter(), time.process_time()
-
-    def lap(self, name: str) -> None:
-        """What passed since the last lap belongs to `name`."""
-        now = time.perf_counter(), time.process_time()
-        for key, new, old in zip((name, f"{name}_cpu"), now, self.now, strict=True):
-            self.seconds[key] = round(self.seconds.get(key, 0) + new - old, 2)
-        self.now = now
 
 
 def rounded(model: Sequential) -> tuple[list[Any], list[Any], list[Any]]:

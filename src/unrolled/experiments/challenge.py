@@ -7,7 +7,6 @@ them (experiment `baselines`). No model is trained on the set or chosen by it. B
 
 import json
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +19,7 @@ from tqdm import tqdm
 from unrolled import datasets
 from unrolled.activations import Array
 from unrolled.experiments import baselines, models
+from unrolled.experiments.measures import Clock
 from unrolled.experiments.record import command, data_entry, run_path
 
 NAMED_BY = ("model",)
@@ -84,7 +84,7 @@ def _recorded(experiment: ModuleType, settings: Any) -> dict[str, Any]:
 
 def run(settings: Settings, partial: Path) -> dict[str, Any]:
     """Let one model answer the 160 reviews."""
-    start, cpu = time.perf_counter(), time.process_time()
+    clock = Clock()
     if settings.model in RECURRENT:
         recorded = _recorded(models, models.Settings(settings.model, settings.seed))
         answers, data = recorded["figures"]["challenge_answers"], recorded["data"]
@@ -97,12 +97,10 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
             answers = linear_answers(settings.model, x, y, penalty, word_index)
             bar.update()
         data = data_entry("imdb")
+    clock.lap("all")
     return {
         "data": data,
-        "seconds": {
-            "all": round(time.perf_counter() - start, 2),
-            "all_cpu": round(time.process_time() - cpu, 2),
-        },
+        "seconds": clock.seconds,
         "curves": {},
         "figures": {**scores(answers), "answers": [round(float(p), 5) for p in answers]},
     }

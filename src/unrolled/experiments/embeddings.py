@@ -5,14 +5,13 @@ number of epochs is chosen on a validation split grouped by movie; then it learn
 reviews, and reads the test set once. Book: chapter 8.
 """
 
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from unrolled import Sequential, datasets, layers, optimizers, set_random_seed
 from unrolled.experiments import reviews
-from unrolled.experiments.measures import test_figures
+from unrolled.experiments.measures import Clock, test_figures
 from unrolled.experiments.record import data_entry
 
 NAMED_BY = ()
@@ -50,7 +49,7 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
     movies, _ = datasets.load_movies(settings.data)
     kept, held_out = datasets.split_by_movie(movies, settings.validation, settings.seed)
 
-    start, cpu = time.perf_counter(), time.process_time()
+    clock = Clock()
     options: dict[str, Any] = {"batch_size": settings.batch_size, "verbose": 0, "like_length": True}
     history = build(settings).fit(
         *reviews.chosen((x, y), kept),
@@ -60,18 +59,13 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
     )
     curve = history.history["val_accuracy"]
     best = curve.index(max(curve)) + 1
-    chosen, chosen_cpu = time.perf_counter(), time.process_time()
+    clock.lap("choosing")
     model = build(settings)
     model.fit(x, y, epochs=best, **options)
-    seconds = {
-        "choosing": round(chosen - start, 2),
-        "choosing_cpu": round(chosen_cpu - cpu, 2),
-        "training": round(time.perf_counter() - chosen, 2),
-        "training_cpu": round(time.process_time() - chosen_cpu, 2),
-    }
+    clock.lap("training")
     return {
         "data": data_entry(settings.data),
-        "seconds": seconds,
+        "seconds": clock.seconds,
         "curves": {"validation_accuracy": [round(value, 4) for value in curve]},
         "figures": {
             "epochs": best,

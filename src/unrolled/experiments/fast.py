@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from unrolled.experiments.best import Clock, load_reviews, predict
-from unrolled.experiments.measures import test_figures
+from unrolled.experiments.best import load_reviews, predict
+from unrolled.experiments.measures import Clock, test_figures
 from unrolled.experiments.parts import FallingAdam, MaxAndMean, TextInput, shortened
 from unrolled.experiments.record import data_entry
 from unrolled.experiments.vectors import word_vectors

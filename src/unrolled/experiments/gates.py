@@ -6,7 +6,6 @@ see whether the verdict falls faster than when words are picked at random. Book:
 """
 
 import sys
-import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from tqdm import tqdm
 
 from unrolled import Sequential, datasets, inspection, load_model, saving
 from unrolled.activations import Array
+from unrolled.experiments.measures import Clock
 from unrolled.experiments.record import data_entry
 from unrolled.inspection import UNKNOWN
 
@@ -183,7 +183,7 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
     rng = np.random.default_rng(settings.seed)
     drawn = rng.permutation(len(x))
 
-    start, cpu = time.perf_counter(), time.process_time()
+    clock = Clock()
     reviews = [np.array(x[n][last]) for n in drawn[: settings.read]]
     seen = read_all(model, reviews)
     words = moving_words(reviews, seen["verdict"], vocabulary)
@@ -194,12 +194,10 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
     explained = [np.array(x[n][last]) for n in drawn[: 2 * settings.explained]]
     explained = [ids for ids in explained if len(ids) > 2 * COUNTS[-1] + 1][: settings.explained]
     deleted = faithfulness(model, explained, rng)
+    clock.lap("all")
     return {
         "data": data_entry("imdb"),
-        "seconds": {
-            "all": round(time.perf_counter() - start, 2),
-            "all_cpu": round(time.process_time() - cpu, 2),
-        },
+        "seconds": clock.seconds,
         "curves": {},
         "figures": {
             "real": rounded(real),

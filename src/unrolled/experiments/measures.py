@@ -1,5 +1,6 @@
-"""What is measured on a test set, the same for every model."""
+"""What is measured of every model alike: its answers on a test set, and seconds."""
 
+import time
 from typing import Any
 
 import numpy as np
@@ -71,3 +72,18 @@ def by_group(groups: np.ndarray, right: np.ndarray) -> dict[str, dict[str, float
         }
         for group in np.unique(groups)
     }
+
+
+class Clock:
+    """Seconds by name, on the wall and (`_cpu`) of the processor, over all threads."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self.now = time.perf_counter(), time.process_time()
+
+    def lap(self, name: str) -> None:
+        """What passed since the last lap belongs to `name`."""
+        now = time.perf_counter(), time.process_time()
+        for key, new, old in zip((name, f"{name}_cpu"), now, self.now, strict=True):
+            self.seconds[key] = round(self.seconds.get(key, 0) + new - old, 2)
+        self.now = now

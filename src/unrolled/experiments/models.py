@@ -9,7 +9,6 @@ Book: chapters 5, 7 and 9.
 """
 
 import sys
-import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from tqdm import tqdm
 
 from unrolled import Sequential, datasets, layers, optimizers, saving, set_random_seed
 from unrolled.activations import Array
-from unrolled.experiments.measures import test_figures
+from unrolled.experiments.measures import Clock, test_figures
 from unrolled.experiments.record import command, commit, data_entry, results_folder
 
 NAMED_BY = ("model",)
@@ -116,22 +115,17 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
         chosen = [x_train[n] for n in held_out], y_train[held_out]
         x_train, y_train = [x_train[n] for n in kept], y_train[kept]
 
-    wall, cpu = time.perf_counter(), time.process_time()
-    model, curves = train(settings, x_train, y_train, chosen)
-    seconds = {
-        "training": round(time.perf_counter() - wall, 2),
-        "training_cpu": round(time.process_time() - cpu, 2),
-    }
     data = data_entry(settings.data)
-    result: dict[str, Any] = {"data": data, "seconds": seconds, "curves": curves}
+    clock = Clock()
+    model, curves = train(settings, x_train, y_train, chosen)
+    clock.lap("training")
+    result: dict[str, Any] = {"data": data, "seconds": clock.seconds, "curves": curves}
     if chosen:
         names = {"val_loss": "validation_loss", "val_accuracy": "validation_accuracy"}
         return {**result, "figures": {name: curves[key][-1] for key, name in names.items()}}
 
-    wall, cpu = time.perf_counter(), time.process_time()
     before = test_figures(y_test, model.predict(x_test, batch_size=256)[:, 0])
-    seconds["prediction"] = round(time.perf_counter() - wall, 2)
-    seconds["prediction_cpu"] = round(time.process_time() - cpu, 2)
+    clock.lap("prediction")
     weights, scales = packed(model.weights)
     model.set_weights(saving.weights({"weights": weights, "scales": scales}))
     probability = model.predict(x_test, batch_size=256)[:, 0]

@@ -9,7 +9,6 @@ validation chose (experiment `baselines`). Book: chapter 7.
 
 import json
 import sys
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +19,7 @@ from tqdm import tqdm
 
 from unrolled import Sequential, datasets, layers, optimizers, set_random_seed
 from unrolled.activations import Array
+from unrolled.experiments.measures import Clock
 from unrolled.experiments.record import write_json
 
 PENALTY = 1.0  # the inverse penalty C of the linear model
@@ -143,11 +143,10 @@ def in_steps(
         if name in done:
             continue
         bar.set_description(name)
-        wall, cpu = time.perf_counter(), time.process_time()
+        clock = Clock()
         found = measure(name)
-        found["seconds"] = round(time.perf_counter() - wall, 2)
-        found["seconds_cpu"] = round(time.process_time() - cpu, 2)
-        done[name] = found
+        clock.lap("seconds")
+        done[name] = found | clock.seconds
         write_json(kept, done)
         bar.update()
     bar.close()
