@@ -7,7 +7,16 @@ import pytest
 
 from unrolled import set_random_seed
 from unrolled.batches import padded
-from unrolled.experiments import attention, efficiency, minimal, privacy, record, search, workers
+from unrolled.experiments import (
+    attention,
+    efficiency,
+    minimal,
+    privacy,
+    record,
+    search,
+    subset,
+    workers,
+)
 from unrolled.experiments.__main__ import main
 from unrolled.gradcheck import check_layer
 from unrolled.layers import LSTM
@@ -241,7 +250,7 @@ def test_attention_runs_on_made_reviews_and_contestants_are_equal_in_size(result
     assert set(figures) == {"LSTM", "attention", "attention with places"}
     for units in (8, 32, 100):
         sizes = [
-            sum(w.size for w in attention.build(make(), "mean", settings).weights[1:])
+            sum(w.size for w in subset.build(make(), settings).weights[1:])
             for settings in [attention.Settings(num_words=10, units=units)]
             for make in attention.contestants(units).values()
         ]
@@ -279,7 +288,7 @@ def test_efficiency_runs_on_made_reviews(results, monkeypatch):
 @pytest.mark.parametrize("units", [8, 32, 64])
 def test_an_equal_mingru_is_as_large_as_the_lstm(units):
     sizes = [
-        sum(w.size for w in efficiency.build(efficiency.pooled(layer), small).weights[1:])
+        sum(w.size for w in subset.build(efficiency.pooled(layer), small).weights[1:])
         for small in [efficiency.Settings(units=units, num_words=10)]
         for layer in (
             LSTM(units, return_sequences=True),

@@ -21,40 +21,26 @@ from unrolled.experiments.record import data_entry
 from unrolled.experiments.subset import (
     Lists,
     Reviews,
+    Training,
     accuracy,
+    build,
     load_subset,
     train_and_choose,
 )
-from unrolled.layers import (
-    LSTM,
-    Dense,
-    Embedding,
-    GlobalAveragePooling1D,
-    GlobalMaxPooling1D,
-    Layer,
-)
+from unrolled.layers import LSTM, GlobalAveragePooling1D, GlobalMaxPooling1D, Layer
 from unrolled.model import Sequential
-from unrolled.optimizers import Adam
 
 NAMED_BY = ()
 POOLINGS: dict[str, type[Layer]] = {"mean": GlobalAveragePooling1D, "max": GlobalMaxPooling1D}
 
 
 @dataclass(frozen=True)
-class Settings:
-    """Sizes and training; the seed draws reviews, weights and batches."""
+class Settings(Training):
+    """How many reviews, how long, how fast."""
 
-    seed: int = field(default=0, metadata={"help": "seed of reviews, weights and batches"})
-    data: str = field(
-        default="imdb", metadata={"choices": ("imdb", "sample"), "help": "real or made reviews"}
-    )
     num_train: int = field(default=6000, metadata={"help": "training reviews"})
     num_test: int = field(default=5000, metadata={"help": "test reviews"})
-    num_words: int = field(default=10_000, metadata={"help": "words known to the models"})
     tokens: int = field(default=150, metadata={"help": "tokens kept of a review, the last ones"})
-    units: int = field(default=32, metadata={"help": "units and embedding of the LSTM"})
-    epochs: int = field(default=3, metadata={"help": "at most; the best one by validation counts"})
-    batch_size: int = field(default=64, metadata={"help": "reviews in a training step"})
     learning_rate: float = field(default=0.002, metadata={"help": "Adam's learning rate"})
 
 
@@ -76,15 +62,6 @@ def contestants(units: int) -> dict[str, Callable[[], list[Layer]]]:
     }
 
 
-def build(between: list[Layer], pooling: str, settings: Settings) -> Sequential:
-    """Embedding, the layers between, pooling over the words, a verdict; compiled."""
-    first = Embedding(settings.num_words, settings.units, mask_zero=True)
-    model = Sequential([first, *between, POOLINGS[pooling](), Dense(1, activation="sigmoid")])
-    model.compile(Adam(learning_rate=settings.learning_rate), metrics=["accuracy"])
-    model.build((None, None))
-    return model
-
-
 def shuffled(reviews: Lists, seed: int = 0) -> Lists:
     """Each review with its words in random order, the start mark left where it is."""
     rng = np.random.default_rng(seed)
@@ -98,7 +75,7 @@ def compete(
     tried, best = dict[str, Any](), Sequential()
     for pooling in POOLINGS:
         set_random_seed(settings.seed)
-        model = build(make(), pooling, settings)
+        model = build([*make(), POOLINGS[pooling]()], settings)
         options = {"batch_size": settings.batch_size, "like_length": True}
         tried[pooling] = train_and_choose(model, reviews, settings.epochs, **options)
         chosen = max(tried, key=lambda name: tried[name]["val_accuracy"])
@@ -120,15 +97,7 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
     """Train each contestant on the same reviews, in the same order."""
     from tqdm import tqdm
 
-    reviews = load_subset(
-        settings.data,
-        settings.seed,
-        settings.num_words,
-        settings.tokens,
-        settings.num_train,
-        3000,
-        settings.num_test,
-    )
+    reviews = load_subset(settings, num_val=3000)
     wall, figures = time.perf_counter(), dict[str, Any]()
     for name, make in tqdm(contestants(settings.units).items(), file=sys.stderr):
         figures[name] = compete(make, reviews, settings)

@@ -22,13 +22,14 @@ from unrolled.experiments.minimal import MinGRU, ShortMemoryLSTM
 from unrolled.experiments.record import data_entry
 from unrolled.experiments.subset import (
     Reviews,
+    Training,
     accuracy,
+    build,
+    cut,
     load_subset,
     train_and_choose,
 )
-from unrolled.layers import LSTM, Dense, Embedding, GlobalMaxPooling1D, Layer
-from unrolled.model import Sequential
-from unrolled.optimizers import Adam
+from unrolled.layers import LSTM, GlobalMaxPooling1D, Layer
 
 NAMED_BY = ()
 LENGTHS = (16, 64, 256, 1024)
@@ -36,31 +37,14 @@ SIZES = (1, 32)
 
 
 @dataclass(frozen=True)
-class Settings:
-    """Sizes and training; the seed draws reviews, weights and batches."""
+class Settings(Training):
+    """How many reviews, how long, how fast."""
 
-    seed: int = field(default=0, metadata={"help": "seed of reviews, weights and batches"})
-    data: str = field(
-        default="imdb", metadata={"choices": ("imdb", "sample"), "help": "real or made reviews"}
-    )
     num_train: int = field(default=3000, metadata={"help": "training reviews"})
     num_test: int = field(default=3000, metadata={"help": "test reviews"})
-    num_words: int = field(default=10_000, metadata={"help": "words known to the models"})
     tokens: int = field(default=500, metadata={"help": "last tokens kept where padding counts"})
     short_tokens: int = field(default=200, metadata={"help": "last tokens kept elsewhere"})
-    units: int = field(default=32, metadata={"help": "units and embedding of the LSTM"})
-    epochs: int = field(default=3, metadata={"help": "at most; the best one by validation counts"})
-    batch_size: int = field(default=64, metadata={"help": "reviews in a training step"})
     learning_rate: float = field(default=0.005, metadata={"help": "Adam's learning rate"})
-
-
-def build(layers: list[Layer], settings: Settings, mask: bool = True) -> Sequential:
-    """Embedding, the layers given, a verdict; compiled."""
-    first = Embedding(settings.num_words, settings.units, mask_zero=mask)
-    model = Sequential([first, *layers, Dense(1, activation="sigmoid")])
-    model.compile(Adam(learning_rate=settings.learning_rate), metrics=["accuracy"])
-    model.build((None, None))
-    return model
 
 
 def tokens_computed(x: Any, settings: Settings, like_length: bool) -> int:
@@ -82,17 +66,17 @@ def measure(
 
     padded: the reviews are one array (N, tokens), and its pads are read as words.
     """
-    x: list[Any] = [[ids[-tokens:] for ids in part] for part in reviews.parts]
+    x: list[Any] = [cut(part, tokens) for part in reviews.parts]
     if padded:
         x = [pad_sequences(part, maxlen=tokens) for part in x]
-    cut = replace(reviews, x_train=x[0], x_val=x[1], x_test=x[2])
+    reviews = replace(reviews, x_train=x[0], x_val=x[1], x_test=x[2])
     set_random_seed(settings.seed)
     model = build(layers, settings, mask=not padded)
     options: dict[str, Any] = {"batch_size": settings.batch_size, "like_length": like_length}
-    training = train_and_choose(model, cut, settings.epochs, **options)
+    training = train_and_choose(model, reviews, settings.epochs, **options)
     return training | {
         "tokens_an_epoch": tokens_computed(x[0], settings, like_length),
-        "test_accuracy": accuracy(model, cut.x_test, cut.y_test),
+        "test_accuracy": accuracy(model, reviews.x_test, reviews.y_test),
         "weights_between": sum(w.size for w in model.weights[1:]),
     }
 
@@ -161,15 +145,7 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
     """Make every comparison on the same reviews, each model with as many epochs."""
     from tqdm import tqdm
 
-    reviews = load_subset(
-        settings.data,
-        settings.seed,
-        settings.num_words,
-        settings.tokens,
-        settings.num_train,
-        1500,
-        settings.num_test,
-    )
+    reviews = load_subset(settings, num_val=1500)
     wall, figures = time.perf_counter(), dict[str, Any]()
     todo = comparisons(settings)
     with tqdm(total=sum(map(len, todo.values())), file=sys.stderr) as bar:

@@ -72,13 +72,13 @@ def train(c: Candidate, x: Lists, y: np.ndarray, num_words: int, seed: int) -> S
     model = Sequential([*layers, Dense(1, activation="sigmoid")])
     model.compile(Adam(learning_rate=c.learning_rate, global_clipnorm=1.0), metrics=["accuracy"])
     options: dict[str, Any] = {"batch_size": 32, "epochs": c.epochs, "like_length": True}
-    model.fit([ids[-c.tokens :] for ids in x], y, verbose=0, **options)
+    model.fit(cut(x, c.tokens), y, verbose=0, **options)
     return model
 
 
 def score(model: Sequential, c: Candidate, x: Lists, y: np.ndarray) -> float:
     """Accuracy on the last tokens of these reviews."""
-    return accuracy(model, [ids[-c.tokens :] for ids in x], y)
+    return accuracy(model, cut(x, c.tokens), y)
 
 
 def halve(

@@ -1,15 +1,31 @@
-"""A subset of the reviews, and training on it with the time taken: what chapter 9's runs share."""
+"""What chapter 9's runs share: a subset of the reviews, a small model, and timed training."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from unrolled import datasets
+from unrolled.layers import Dense, Embedding, Layer
 from unrolled.model import Sequential
+from unrolled.optimizers import Adam
 
 Lists = list[list[int]]
+
+
+@dataclass(frozen=True)
+class Training:
+    """What two experiments have alike; each adds its sizes. The seed draws all."""
+
+    seed: int = field(default=0, metadata={"help": "seed of reviews, weights and batches"})
+    data: str = field(
+        default="imdb", metadata={"choices": ("imdb", "sample"), "help": "real or made reviews"}
+    )
+    num_words: int = field(default=10_000, metadata={"help": "words known to the models"})
+    units: int = field(default=32, metadata={"help": "units and embedding of the LSTM"})
+    epochs: int = field(default=3, metadata={"help": "at most; the best one by validation counts"})
+    batch_size: int = field(default=64, metadata={"help": "reviews in a training step"})
 
 
 @dataclass(frozen=True)
@@ -29,7 +45,7 @@ class Reviews:
         return [self.x_train, self.x_val, self.x_test]
 
 
-def cut(reviews: np.ndarray, tokens: int) -> Lists:
+def cut(reviews: np.ndarray | Lists, tokens: int) -> Lists:
     """The last `tokens` ids of each review."""
     return [ids[-tokens:] for ids in reviews]
 
@@ -40,26 +56,33 @@ def load(data: str, num_words: int) -> Any:
     return train, test, datasets.load_movies(data)[0]
 
 
-def load_subset(
-    data: str, seed: int, num_words: int, tokens: int, num_train: int, num_val: int, num_test: int
-) -> Reviews:
-    """The last `tokens` of so many reviews, drawn by `seed`; no movie is in train and val.
+def load_subset(settings: Any, num_val: int) -> Reviews:
+    """The last tokens of so many reviews, drawn by the seed; no movie is in train and val.
 
     The test reviews are the same for every seed.
     """
-    (x_train, y_train), (x_test, y_test), movies = load(data, num_words)
-    train, val = datasets.split_by_movie(movies, seed=seed)
-    rng = np.random.default_rng(seed)
-    train, val = rng.permutation(train)[:num_train], rng.permutation(val)[:num_val]
-    test = np.random.default_rng(0).permutation(len(y_test))[:num_test]
+    (x_train, y_train), (x_test, y_test), movies = load(settings.data, settings.num_words)
+    train, val = datasets.split_by_movie(movies, seed=settings.seed)
+    rng = np.random.default_rng(settings.seed)
+    train, val = rng.permutation(train)[: settings.num_train], rng.permutation(val)[:num_val]
+    test = np.random.default_rng(0).permutation(len(y_test))[: settings.num_test]
     return Reviews(
-        cut(x_train[train], tokens),
+        cut(x_train[train], settings.tokens),
         y_train[train],
-        cut(x_train[val], tokens),
+        cut(x_train[val], settings.tokens),
         y_train[val],
-        cut(x_test[test], tokens),
+        cut(x_test[test], settings.tokens),
         y_test[test],
     )
+
+
+def build(layers: list[Layer], settings: Any, mask: bool = True) -> Sequential:
+    """Embedding, the layers given, a verdict; compiled."""
+    first = Embedding(settings.num_words, settings.units, mask_zero=mask)
+    model = Sequential([first, *layers, Dense(1, activation="sigmoid")])
+    model.compile(Adam(learning_rate=settings.learning_rate), metrics=["accuracy"])
+    model.build((None, None))
+    return model
 
 
 def timed_fit(model: Sequential, x: Any, y: np.ndarray, **options: Any) -> tuple[float, float]:
