@@ -186,11 +186,6 @@ def draw_confusion(ax: Axes, counts: Sequence[Sequence[int]], title: str = "") -
     ax.set(title=title, xlabel="the model says")
 
 
-def confusion(counts: Sequence[Sequence[int]], title: str = "") -> None:
-    """Show a confusion matrix: rows of truth, columns of prediction (negative, positive)."""
-    confusions({title: counts})
-
-
 def panels(
     plots: Mapping[str, Mapping[str, Sequence[float]]],
     x: Sequence[float] | None = None,
@@ -241,47 +236,12 @@ def tracks(
 
 
 def confusions(tables: Mapping[str, Sequence[Sequence[int]]]) -> None:
-    """Show named confusion matrices side by side, each as `confusion` shows one."""
+    """Show named confusion matrices side by side: rows of truth, columns of prediction."""
     with plt.rc_context(STYLE):
         _, axes = figure(columns=len(tables), height=3.2, squeeze=False, sharey=True)
         for ax, (name, counts) in zip(axes[0], tables.items(), strict=True):
             draw_confusion(ax, counts, name)
         axes[0, 0].set_ylabel("the review is")
-        plt.show()
-
-
-def words(texts: Mapping[str, Sequence[tuple[str, float]]], limit: float = 1.0) -> None:
-    """Show texts whose words are coloured by a number each: blue for positive, orange negative.
-
-    texts: title -> pairs of a word and its number. limit: the size of a number in full colour.
-    """
-    lines_of: list[list[tuple[int, str, float | None]]] = []  # column, word, number
-    for title, pairs in texts.items():
-        lines_of += [[(0, title, None)], []]
-        for word, value in pairs:
-            before = lines_of[-1][-1:]
-            start = before[0][0] + len(before[0][1]) + 1 if before else 0
-            if start + len(word) > 62:
-                lines_of.append([])
-                start = 0
-            lines_of[-1].append((start, word, value))
-    with plt.rc_context({**STYLE, "font.family": "monospace", "font.size": 10}):
-        _, ax = figure(height=0.3 + 0.27 * len(lines_of))
-        for line, placed in enumerate(lines_of):
-            for start, word, number in placed:
-                value = number or 0.0
-                back = "none" if number is None else DIVERGING(0.5 + 0.5 * value / limit)
-                ax.text(
-                    start,
-                    line,
-                    word,
-                    va="center",
-                    weight="bold" if number is None else "normal",
-                    color="white" if abs(value) > 0.75 * limit else COLORS["black"],
-                    bbox={"facecolor": back, "edgecolor": "none", "pad": 1.5},
-                )
-        ax.set(xlim=(-1, 66), ylim=(len(lines_of) - 0.4, -0.7))
-        ax.axis("off")
         plt.show()
 
 
