@@ -137,6 +137,23 @@ def build_model(
     return model
 
 
+def fit(
+    model: Sequential, settings: Any, x: Any, y: np.ndarray, average: float, verbose: int
+) -> dict[str, list[float]]:
+    """Train with a rate that falls to 0, on batches of like length; the curves.
+
+    average: the decay of the mean of weights that the model gets at the end; 0: its last weights.
+    """
+    steps = settings.epochs * -(-len(x) // settings.batch_size)
+    optimizer = FallingAdam(peak=settings.learning_rate, steps=steps, average=average or None)
+    model.compile(optimizer, metrics=["accuracy"])
+    options: dict[str, Any] = {"batch_size": settings.batch_size, "epochs": settings.epochs}
+    history = model.fit(x, y, like_length=True, verbose=verbose, **options)
+    if average:
+        model.set_weights(optimizer.averages)
+    return history.history
+
+
 def train(
     settings: Settings,
     reviews: Reviews,
@@ -151,22 +168,7 @@ def train(
     x = [shortened(ids, settings.tokens) for ids in reviews.x]
     if votes is not None and folds is not None:
         x = [[FOLD + int(k), *ids[1:]] for k, ids in zip(folds, x, strict=True)]
-    steps = settings.epochs * -(-len(x) // settings.batch_size)
-    optimizer = FallingAdam(
-        peak=settings.learning_rate, steps=steps, average=settings.average or None
-    )
-    model.compile(optimizer, metrics=["accuracy"])
-    history = model.fit(
-        x,
-        reviews.y,
-        batch_size=settings.batch_size,
-        epochs=settings.epochs,
-        like_length=True,
-        verbose=verbose,
-    )
-    if settings.average:
-        model.set_weights(optimizer.averages)
-    return model, history.history
+    return model, fit(model, settings, x, reviews.y, settings.average, verbose)
 
 
 def predict(model: Sequential, x: Any, tokens: int) -> np.ndarray:

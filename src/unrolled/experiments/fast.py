@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from unrolled.experiments.best import load_reviews, predict
+from unrolled.experiments.best import fit, load_reviews, predict
 from unrolled.experiments.measures import Clock, test_figures
-from unrolled.experiments.parts import FallingAdam, MaxAndMean, TextInput, shortened
+from unrolled.experiments.parts import MaxAndMean, TextInput, shortened
 from unrolled.experiments.record import data_entry
 from unrolled.experiments.vectors import word_vectors
 from unrolled.layers import GRU, LSTM, Dense, Dropout, Recurrent
@@ -92,17 +92,7 @@ def train(
         vectors = word_vectors(x, settings.num_words, settings.dimensions, settings.seed)
         model.layers[0].weights[0][...] = vectors
         clock.lap("vectors")
-    steps = settings.epochs * -(-len(x) // settings.batch_size)
-    optimizer = FallingAdam(peak=settings.learning_rate, steps=steps)
-    model.compile(optimizer, metrics=["accuracy"])
-    history = model.fit(
-        x,
-        labels,
-        batch_size=settings.batch_size,
-        epochs=settings.epochs,
-        like_length=True,
-        verbose=1,
-    ).history
+    history = fit(model, settings, x, labels, average=0, verbose=1)
     clock.lap("fit")
     return model, history, clock
 
