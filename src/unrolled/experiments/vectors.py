@@ -15,6 +15,7 @@ from unrolled.experiments.parts import UNKNOWN, ngram_buckets
 WINDOW = 5  # neighbours counted on each side
 SMOOTHING = 0.75  # of the neighbours' frequencies
 LONGEST = 3  # words of an n-gram that votes
+PENALTY = 1.0  # the inverse penalty C of NB-SVM
 Reviews = Any  # an iterable of sequences of ids: lists, or the arrays of the loaders
 
 
@@ -99,7 +100,7 @@ def movie_folds(movies: np.ndarray, folds: int, seed: int) -> np.ndarray:
 
 
 def ngram_votes(
-    reviews: Reviews, labels: np.ndarray, folds: np.ndarray, bits: int = 22, penalty: float = 1.0
+    reviews: Reviews, labels: np.ndarray, folds: np.ndarray, bits: int = 22
 ) -> np.ndarray:
     """(1 + folds, LONGEST, 2**bits) float16: the vote of the n-grams in each bucket.
 
@@ -114,18 +115,18 @@ def ngram_votes(
     for table in range(len(votes)):
         rows = np.flatnonzero(folds != table - 1)
         ratio = log_count_ratio(seen[rows], labels[rows]).astype(np.float32)
-        votes[table, used] = fit(seen[rows] * ratio, labels[rows], penalty).coef_[0] * ratio
+        votes[table, used] = fit(seen[rows] * ratio, labels[rows], PENALTY).coef_[0] * ratio
     return votes.reshape(len(votes), LONGEST, -1)
 
 
 def nbsvm_probability(
-    reviews: Reviews, labels: np.ndarray, others: Reviews, bits: int = 22, penalty: float = 1.0
+    reviews: Reviews, labels: np.ndarray, others: Reviews, bits: int = 22
 ) -> np.ndarray:
     """What NB-SVM, with n-grams hashed as for the votes, says of the other reviews, (M,)."""
     seen, other = presence(reviews, bits), presence(others, bits)
     used = np.flatnonzero(np.bincount(seen.indices, minlength=seen.shape[1]) > 1)
     seen = seen[:, used]
     ratio = log_count_ratio(seen, labels).astype(np.float32)
-    classifier = fit(seen * ratio, labels, penalty)
+    classifier = fit(seen * ratio, labels, PENALTY)
     probability: np.ndarray = classifier.predict_proba(other[:, used] * ratio)[:, 1]
     return probability
