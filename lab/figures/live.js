@@ -32,7 +32,8 @@ var Live = (function () {
     .live .thick { stroke-width: 4; }
     .live .dot { fill: var(--pst-color-background, #ffffff); stroke: var(--pst-color-text-base, #22262b); stroke-width: 3; }
     .live .on-up { fill: var(--live-up, #0072b2); }
-    .live .on-down { fill: var(--live-down, #d55e00); }`;
+    .live .on-down { fill: var(--live-down, #d55e00); }
+    @media (max-width: 500px) { .live text:not(.bold) { font-size: 21px; } .live .small:not(.bold) { font-size: 20px; } }`;
   const sheet = new CSSStyleSheet(); // no style element: the page's security policy allows none
   sheet.replaceSync(STYLE);
   document.adoptedStyleSheets.push(sheet);

@@ -22,7 +22,7 @@ Live.loss = function (p, y) {
 
   Live.start("fig-ch06-slope", {
     title: "Loss and gradient of a prediction",
-    size: [640, 390],
+    size: [640, 394],
     state: { p: 0.2, y: 1 },
     controls(add) {
       add.slider("p", "prediction p", [0.01, 0.99, 0.01]);
@@ -44,9 +44,9 @@ Live.loss = function (p, y) {
         pen("text", { class: "small right", x: LEFT - 8, y: slope(value) + 6 }, number(value, 0));
       }
       for (const value of [0, 0.5, 1]) {
-        pen("text", { class: "small", x: x(value), y: 358 }, number(value, 1));
+        pen("text", { class: "small", x: x(value), y: 362 }, number(value, 1));
       }
-      pen("text", { class: "small", x: x(0.5), y: 382 }, "prediction p");
+      pen("text", { class: "small", x: x(0.5), y: 386 }, "prediction p");
       pen("path", { class: "line up thick", d: path((q) => loss(Live.loss(q, y).J)) });
       pen("path", { class: "line up thick", d: path((q) => slope(Live.loss(q, y).dz)) });
       const reach = Math.min(0.12, p, 1 - p, Math.abs(1.2 / dp));

@@ -25,10 +25,10 @@ Live.rnnStates = function (x, U) {
         ["Back", ({ step }) => ({ step: step - 1 }), ({ step }) => step === 0],
         ["On", ({ step }) => ({ step: step + 1 }), ({ step }) => step === 4],
       ]);
-      add.slider("U", "U", [-1.5, 1.5, 0.1], (value) => number(value, 1));
       for (const k of [1, 2, 3, 4]) {
         add.slider(`x${k}`, `word ${k}`, [-1, 1, 1], (value) => WORDS.get(value));
       }
+      add.slider("U", "U", [-1.5, 1.5, 0.1], (value) => number(value, 1));
     },
     draw(pen, state) {
       const x = [state.x1, state.x2, state.x3, state.x4];
