@@ -69,7 +69,8 @@ def record_missing(runs: list[tuple[ModuleType, Any]]) -> None:
     """
     missing = [run for run in runs if not run_path(*run).exists()]
     there = len(runs) - len(missing)
-    print(f"{there} of {len(runs)} runs are there already.", flush=True)
+    end = "." if missing else ": nothing to do."
+    print(f"{there} of {len(runs)} runs are there already{end}", flush=True)
     start = time.monotonic()
     for made, run in enumerate(missing):
         left = ""
