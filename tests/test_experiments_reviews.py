@@ -131,8 +131,10 @@ class TestPadding:
         found = recorded(
             padding, cell="gru", maxlen=150, reviews=64, held_out=32, learning_rate=0.01
         )
-        curves = found["curves"]
-        assert len(curves) == len(found["figures"]["accuracy"]) == 12
+        accuracy = found["figures"]["accuracy"]
+        assert len(found["curves"]) == len(accuracy) == 12
+        for name in (name for name in accuracy if name.startswith("before, mask")):
+            assert accuracy[name] == accuracy[name.replace("before", "after")]
         assert 0.1 < found["figures"]["padding"] < found["figures"]["padded_reviews"]
 
         def masked(summary, mask, side):
@@ -218,11 +220,36 @@ def _known(word):
     return word in datasets.get_word_index("sample")
 
 
-def test_each_form_is_learned_and_read(results):
+def test_each_form_is_learned_and_read(results, made, monkeypatch):
+    learned, read = [], []
+    train, answers = reviews.train, reviews.answers
+    monkeypatch.setattr(reviews, "train", lambda s, part: learned.append(part[0]) or train(s, part))
+    monkeypatch.setattr(reviews, "answers", lambda m, x: read.append(x) or answers(m, x))
     accuracy = recorded(order)["figures"]["accuracy"]
-    assert {form: set(found) for form, found in accuracy.items()} == {
-        form: {form, "in order"} for form in ("shuffled", "first half", "last half")
+    assert {form: list(found) for form, found in accuracy.items()} == {
+        form: [form, "in order"] for form in ("shuffled", "first half", "last half")
     }
+    (x, _), (x_test, _) = made
+    assert [form_of(x, ids) for ids in learned] == list(accuracy)
+    rows = np.random.default_rng(0).permutation(len(x_test))
+    asked = [form_of([x_test[row] for row in rows], ids) for ids in read]
+    assert asked == [kind for found in accuracy.values() for kind in found]
+
+
+def form_of(whole, x):
+    """Which of the forms of whole reviews, cut to their last 40 words, x is."""
+
+    def same(ours):
+        return all(np.array_equal(a, b) for a, b in zip(x, ours, strict=True))
+
+    if same([ids[-40:] for ids in whole]):
+        return "in order"
+    if same([ids[: (len(ids) + 1) // 2][-40:] for ids in whole]):
+        return "first half"
+    if same([ids[len(ids) // 2 :][-40:] for ids in whole]):
+        return "last half"
+    mixed = all(sorted(a) == sorted(b[-40:]) for a, b in zip(x, whole, strict=True))
+    return "shuffled" if mixed else "none"
 
 
 def test_more_labels_help_the_linear_model(results):
@@ -252,12 +279,28 @@ class TestValidation:
                 "validation": 2,
                 "test": 2,
             }
+        assert figures["random"] != figures["by_movie"]
         if model == "words":
             assert min(figures["random"]["test"] + figures["by_movie"]["test"]) > 0.7
 
 
-def test_the_mean_of_embeddings_is_chosen_on_other_movies(results):
+def test_the_mean_of_embeddings_is_chosen_on_other_movies(results, made, monkeypatch):
+    seen, fit = [], Sequential.fit
+
+    def watched(model, x, y, *arguments, validation_data=((), ()), **options):
+        seen.append((x, validation_data[0], options["epochs"]))
+        given = {"validation_data": validation_data} if len(validation_data[1]) else {}
+        return fit(model, x, y, *arguments, **given, **options)
+
+    monkeypatch.setattr(Sequential, "fit", watched)
     found = recorded(embeddings, epochs=8, embedding=16, learning_rate=0.05, maxlen=400)
+    (learned, chosen_by, _), (everything, nothing, epochs) = seen
+    movies, _ = datasets.load_movies("sample")
+    movie_of = {tuple(ids[-400:]): movie for ids, movie in zip(made[0][0], movies, strict=True)}
+    movies_of = [{movie_of[tuple(ids)] for ids in x} for x in (learned, chosen_by)]
+    assert not movies_of[0] & movies_of[1]
+    assert len(learned) + len(chosen_by) == len(everything) == len(movies)
+    assert (len(nothing), epochs) == (0, found["figures"]["epochs"])
     curve = found["curves"]["validation_accuracy"]
     assert len(curve) == 8
     assert found["figures"]["epochs"] == curve.index(max(curve)) + 1
@@ -320,6 +363,7 @@ def test_recorded_runs_share_one_small_lstm():
         for module in ("failures", "order", "learning_curve")
         for run in record.read_results(module)
     ]
+    assert len(found) > 2
     assert all(settings == found[0] for settings in found)
 
 
