@@ -148,6 +148,9 @@ def test_keys_move_what_is_drawn(page):
         assert before[0] != after[0]
         assert before[1] != after[1]
         assert after[1] in slider.get_attribute("aria-valuetext")
+        page.keyboard.press("ArrowRight")
+        again = figure.locator("svg").inner_html(), figure.locator(".live-words").inner_text()
+        assert again == before
 
 
 def test_buttons_step_through_time(page):
