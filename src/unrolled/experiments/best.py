@@ -5,7 +5,7 @@ n-grams, with maximum and mean over time. Each part can be switched off. With th
 the reader goes to models/best.npz, as `load` reads it. Book: chapter 8.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,7 @@ class Settings:
     validation: float = field(default=0.2, metadata={"help": "share of movies held out to choose"})
 
 
-@dataclass
+@dataclass(frozen=True)
 class Reviews:
     """What a run trains on and is measured on; ids of all words, cut by nothing."""
 
@@ -86,7 +86,6 @@ class Reviews:
     movies: np.ndarray
     x_measured: np.ndarray
     y_measured: np.ndarray
-    unlabelled: Sequence[list[int]] | np.ndarray
 
 
 def load_reviews(settings: Any) -> Reviews:
@@ -97,7 +96,7 @@ def load_reviews(settings: Any) -> Reviews:
         kept, held_out = datasets.split_by_movie(movies, settings.validation, seed=0)
         x_measured, y_measured = x[held_out], y[held_out]
         x, y, movies = x[kept], y[kept], movies[kept]
-    return Reviews(x, y, movies, x_measured, y_measured, unlabelled=[])
+    return Reviews(x, y, movies, x_measured, y_measured)
 
 
 def unlabelled_texts(data: str, measured: Iterable[list[int]]) -> list[list[int]]:
@@ -213,12 +212,11 @@ def challenge_answers(model: Sequential, word_index: dict[str, int], tokens: int
 def run(settings: Settings, partial: Path) -> dict[str, Any]:
     """Learn vectors and votes, train, read the test set (or the movies held out) once."""
     reviews = load_reviews(settings)
-    if settings.vectors:
-        reviews.unlabelled = unlabelled_texts(settings.data, reviews.x_measured)
+    unlabelled = unlabelled_texts(settings.data, reviews.x_measured) if settings.vectors else []
     clock = Clock()
     vectors = votes = folds = None
     if settings.vectors:
-        texts = [*reviews.x, *reviews.unlabelled]
+        texts = [*reviews.x, *unlabelled]
         vectors = word_vectors(texts, settings.num_words, settings.dimensions, settings.seed)
         clock.lap("vectors")
     if settings.votes:
@@ -246,7 +244,7 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
         "first_test_reviews": len(right[:FIRST]),
         "first_right": int(right[:FIRST].sum()),
         "parameters": sum(w.size for w in model.weights),
-        "unlabelled": len(reviews.unlabelled),
+        "unlabelled": len(unlabelled),
         "nbsvm_accuracy": accuracy(counted),
         "ensemble_accuracy": accuracy((probability + counted) / 2),
         "challenge": challenge.scores(answers),
