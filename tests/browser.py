@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -201,15 +201,22 @@ def names(site: Path) -> list[str]:
     )
 
 
+def absent(variable: str, reason: str) -> NoReturn:
+    """Skip the test, or fail it where the variable says "required", as in CI."""
+    if os.environ.get(variable) == "required":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
 # One browser a module: while it runs, no other test could start an event loop.
 @pytest.fixture(scope="module", name="browser")
 def browser_fixture() -> Iterator[Any]:
     """Chromium; without one the test is skipped, or fails where UNROLLED_BROWSER=required."""
     if find_chromium() is None:
-        reason = "no Chromium on the path and none named by CHROMIUM: no browser tests"
-        if os.environ.get("UNROLLED_BROWSER") == "required":
-            pytest.fail(reason, pytrace=False)
-        pytest.skip(reason)
+        absent(
+            "UNROLLED_BROWSER",
+            "no Chromium on the path and none named by CHROMIUM: no browser tests",
+        )
     with chromium() as browser:
         yield browser
 

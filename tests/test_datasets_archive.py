@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from browser import absent
 from unrolled.datasets import DataError, archive, decode, encode, get_word_index, load_imdb
 from unrolled.datasets.archive import raw_reviews, read_archive
 from unrolled.datasets.npz import read_splits
@@ -144,7 +145,9 @@ def test_real_archive_gives_the_real_npz(real_data, monkeypatch):
     """All 50,000 texts: the same ranks, order and labels; and some encoded and decoded."""
     file = real_data / "aclImdb.tar.xz"
     if not file.exists():
-        pytest.skip(f"The raw archive of the real reviews is not present: no {file}.")
+        absent(
+            "UNROLLED_REVIEWS", f"The raw archive of the real reviews is not present: no {file}."
+        )
     names: dict[str, list[str]] = {}
     texts = {}
 

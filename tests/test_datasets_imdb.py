@@ -40,7 +40,8 @@ def assert_same(ours: datasets.imdb.Data, kerass: tuple) -> None:
 
 @pytest.mark.parametrize("arguments", KERAS_ARGUMENTS)
 def test_small_file_as_in_keras(arguments, imdb_npz, monkeypatch):
-    keras_imdb = pytest.importorskip("keras.src.datasets.imdb")
+    import keras.src.datasets.imdb as keras_imdb
+
     monkeypatch.setattr(keras_imdb, "get_file", lambda **_: str(imdb_npz))
     assert_same(load_imdb(path=imdb_npz, **arguments), keras_imdb.load_data(**arguments))
 
