@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from unrolled import set_random_seed
+from unrolled import datasets, set_random_seed
 from unrolled.batches import padded
 from unrolled.experiments import (
     attention,
@@ -242,6 +242,53 @@ def test_members_others_and_validation_do_not_overlap():
     assert len(parts["members"][0]) == len(parts["others"][0]) == 100
     assert not reviews["members"] & reviews["others"]
     assert not (reviews["members"] | reviews["others"]) & reviews["val"]
+
+
+def test_a_subset_has_no_movie_twice_and_the_same_test_reviews_for_every_seed():
+    (x, y), _ = datasets.load_sample(num_words=10_000)
+    movies, _ = datasets.load_movies("sample")
+    known = {tuple(ids[-60:]): row for row, ids in enumerate(x)}
+    drawn = []
+    for seed in (0, 1):
+        options = {"data": "sample", "num_train": 300, "num_test": 40, "tokens": 60}
+        drawn.append(subset.load_subset(attention.Settings(seed=seed, **options), num_val=100))
+    for one in drawn:
+        rows = [[known[tuple(ids)] for ids in part] for part in (one.x_train, one.x_val)]
+        assert [len(part) for part in one.parts] == [300, 100, 40]
+        assert not {*movies[rows[0]]} & {*movies[rows[1]]}
+        for part, labels in zip(rows, (one.y_train, one.y_val), strict=True):
+            assert np.array_equal(labels, y[part])
+    assert drawn[0].x_train != drawn[1].x_train
+    assert drawn[0].x_test == drawn[1].x_test
+    assert np.array_equal(drawn[0].y_test, drawn[1].y_test)
+
+
+class Learned:
+    """A model whose weights are the number of its epochs, and its right answers a list's."""
+
+    def __init__(self, right):
+        self.right, self.epoch = right, 0
+
+    def fit(self, x, y, **options):
+        self.epoch += 1
+
+    def predict(self, x, batch_size):
+        return (np.arange(len(x)) < self.right[self.epoch - 1])[:, None] / 1.0
+
+    def get_weights(self):
+        return self.epoch
+
+    def set_weights(self, epoch):
+        self.epoch = epoch
+
+
+def test_the_first_of_the_best_epochs_is_kept():
+    model, ones = Learned([5, 8, 8, 2]), np.ones(10)
+    reviews = subset.Reviews([], ones, [[1]] * 10, ones, [], ones)
+    found = subset.train_and_choose(model, reviews, 4)
+    assert (found["epoch"], found["val_accuracy"], model.epoch) == (2, 0.8, 2)
+    assert found["val_accuracy_by_epoch"] == [0.5, 0.8, 0.8, 0.2]
+    assert len(found["seconds_cpu_by_epoch"]) == 4
 
 
 def test_attention_runs_on_made_reviews_and_contestants_are_equal_in_size(results):
