@@ -1,5 +1,7 @@
 """The experiments on gradients, memory, gates, clipping, truncation and optimisers."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -225,6 +227,9 @@ def test_open_gates_start_at_the_logarithm_of_the_lag(monkeypatch):
     for model in ("LSTM", "GRU open"):
         horizon.attempt(settings, "recall", model, 20, 0.01)
     assert biases == [np.log(20)]
+    for model, bias in (("LSTM", 1), ("LSTM open", np.log(40))):
+        layer = truncation.learner_of(truncation.Settings(units=3), model, features=2).layer
+        assert layer.weights[2][3:6] == pytest.approx(bias)
 
 
 def test_a_bound_keeps_a_step_short(monkeypatch):
@@ -280,6 +285,32 @@ def test_explosions_and_guesses_are_counted(monkeypatch):
     figures = clipping.run(clipping.Settings(starts=3), None)["figures"]
     expected = {"exploded": 1, "learned": 1, "guessing": 1, "largest_norm": 4.0}
     assert figures["LSTM"]["8.0"]["0.05"] == expected
+
+
+def test_before_training_is_before_and_after_is_after():
+    settings = gradients.Settings(units=4)
+    untrained, trained = (
+        gradients.before_and_after(dataclasses.replace(settings, updates=n), lag=5) for n in (0, 3)
+    )
+    for cell in tasks.LAYERS:
+        assert [found[cell]["updates"] for found in (untrained, trained)] == [0, 3]
+        assert untrained[cell]["after"] == untrained[cell]["before"] == trained[cell]["before"]
+        assert trained[cell]["after"] != trained[cell]["before"]
+
+
+def test_each_curve_stands_under_the_rate_and_start_that_made_it(monkeypatch):
+    def constant(settings, cell, optimiser, start):
+        place = list(optimisers.STARTS).index(start)
+        return [optimiser.learning_rate + place] * settings.updates
+
+    monkeypatch.setattr(optimisers, "losses", constant)
+    found = optimisers.run(optimisers.Settings(updates=10), None)["figures"]
+    for cell in optimisers.TASKS:
+        for curves in found["sweep"][cell].values():
+            assert curves == {rate: [rate] for rate in optimisers.RATES}
+        assert [curve[0] for curve in found["starts"][cell].values()] == [
+            pytest.approx(0.003 + place) for place in range(6)
+        ]
 
 
 def test_the_recurrent_kernel_starts_as_its_name_says(monkeypatch):
