@@ -25,7 +25,8 @@ def results(tmp_path, monkeypatch):
 def few(monkeypatch):
     """Made reviews, fewer than the loaders give."""
     load = partial(datasets.load_sample, 200, 60)
-    monkeypatch.setattr(datasets, "load_sample", load)
+    for module in (datasets, datasets.sources):  # where tests and where experiments look
+        monkeypatch.setattr(module, "load_sample", load)
 
 
 def run(name, **settings):
