@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 import lab
-from browser import PHONE, visit
+from browser import PHONE, until, visit
 from unrolled import datasets, load_model, saving
 
 REVIEWS = [review.text for review in datasets.load_challenge()]
@@ -357,8 +357,7 @@ def test_the_keyboard_reaches_every_step_unit_and_switch(page):
     assert page.input_value("#lab-unit") != unit
     value = page.inner_text("#lab-note-c")
     assert re.match(r"−?0\.\d{3} · “that” · unit \d+", value)
-    page.wait_for_timeout(700)
-    assert page.inner_text("#lab-say") == f"cell state c {value}"
+    expect(page.locator("#lab-say")).to_have_text(f"cell state c {value}")
 
     before = verdict(page)
     page.focus("input[name=lab-hold-f][value='']")
@@ -368,6 +367,48 @@ def test_the_keyboard_reaches_every_step_unit_and_switch(page):
     page.focus("#lab-mend")
     page.keyboard.press("Enter")
     assert verdict(page) == before
+
+
+def test_a_step_is_said_once_by_what_made_it(page):
+    write(page, "a wonderful film")
+    page.click("#lab-back")
+    at = page.inner_text("#lab-at")
+    assert at.startswith("wonderful: up ")
+    expect(page.locator("#lab-say")).to_have_text(at)
+    assert page.get_attribute("#lab-at", "aria-live") == "off"
+    page.press("#lab-step", "ArrowRight")
+    at = page.inner_text("#lab-at")
+    assert at.startswith("film: ")
+    assert page.get_attribute("#lab-step", "aria-valuetext") == at
+    chosen = page.locator("#lab-tokens [aria-selected=true]")
+    assert chosen.get_attribute("aria-label") == at
+    page.wait_for_timeout(700)  # nothing more is said
+    assert page.inner_text("#lab-say").startswith("wonderful")
+
+
+def test_the_link_that_is_shown_follows_the_step(page):
+    write(page, "a wonderful film")
+    page.click("#lab-link")
+    before = page.input_value("#lab-out")
+    page.press("#lab-step", "ArrowLeft")
+    assert "&s=3&" in before
+    assert page.input_value("#lab-out") == before.replace("&s=3&", "&s=2&")
+
+
+def test_what_is_typed_is_sent_nowhere_and_kept_nowhere(page):
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    write(page, "a secret that nobody shall know")
+    for button in ("#lab-link", "#lab-python", "#lab-play", "#lab-another"):
+        page.click(button)
+    page.check("input[name=lab-hold-i][value='1']")
+    assert asked == []
+    assert page.evaluate("[localStorage.length, sessionStorage.length, document.cookie]") == [
+        0,
+        0,
+        "",
+    ]
+    assert "secret" not in page.url
 
 
 def test_another_takes_one_of_the_challenge_reviews_with_its_truth(page):
@@ -384,17 +425,20 @@ def test_another_takes_one_of_the_challenge_reviews_with_its_truth(page):
 
 
 def test_play_reads_to_the_end_and_pauses(page):
-    write(page, "good, bad, good, bad")
+    write(page, "good, bad, " * 200)  # longer than a slow machine takes to pause
+    step = page.locator("#lab-step")
     page.click("#lab-play")
     assert page.inner_text("#lab-play").strip() == "Pause"
-    expect(page.locator("#lab-step")).to_have_value("2")
+    until(page, "2 <= document.getElementById('lab-step').value % 400")
     page.click("#lab-play")
-    step = page.input_value("#lab-step")
+    at = step.input_value()
     page.wait_for_timeout(700)
-    assert page.input_value("#lab-step") == step
+    assert step.input_value() == at
+    step.press("End")
+    step.press("ArrowLeft")
     page.click("#lab-play")
     expect(page.locator("#lab-play")).to_have_text("Play")
-    assert page.input_value("#lab-step") == "4"
+    assert step.input_value() == "400"
 
 
 def test_the_switches_act_on_the_gates_and_on_the_verdict(page):
@@ -424,4 +468,10 @@ def test_a_tap_on_a_heat_map_chooses_step_and_unit(browser, site):
         assert page.locator("#lab-unit option").last.get_attribute("value") == page.input_value(
             "#lab-unit"
         )
+        # A second tap on the same panel shows its value, too, when the finger has left.
+        page.locator("#lab-map-f").tap(position={"x": box["width"] - 12, "y": 1})
+        unit = page.input_value("#lab-unit")
+        assert unit == page.locator("#lab-unit option").first.get_attribute("value")
+        shown = rf"0\.\d{{3}} · “film” · unit {unit} "
+        expect(page.locator("#lab-note-f")).to_have_text(re.compile(shown))
         assert page.evaluate("document.documentElement.scrollWidth") == PHONE[0]

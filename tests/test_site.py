@@ -5,12 +5,13 @@ folder; the tests then ask what was seen. `pytest -s` prints the figures.
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import axe_playwright_python
 import pytest
 
+import diagrams
 import site_math
 import site_pictures
 import site_styles
@@ -60,8 +61,8 @@ class Audit:
 
     facts: dict
     complaints: list[str]  # requests to the outside, messages, missing files
-    axe: list[str] = field(default_factory=list)
-    sticking: list[str] = field(default_factory=list)
+    axe: list[str]
+    sticking: list[str]
 
     @property
     def weight(self) -> int:
@@ -69,25 +70,29 @@ class Audit:
         return sum(self.facts["files"].values())
 
 
+def from_all_sides(page) -> tuple[list[str], list[str]]:
+    """axe-core's complaints wide and narrow, light and dark; what sticks out of a narrow window."""
+    axe = []
+    page.evaluate(AXE)
+    page.evaluate(THIN)
+    for width, height in (DESKTOP, PHONE):
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_timeout(300)  # what scrolls is marked a moment after a change of size
+        for theme in ("light", "dark"):
+            page.emulate_media(color_scheme=theme)
+            until(page, "t => document.documentElement.dataset.theme === t", theme)
+            found = page.evaluate(RUN_AXE, theme == "dark")
+            axe += [f"{theme}, {width} px: {line}" for line in found]
+    page.set_viewport_size({"width": NARROW, "height": 700})
+    return axe, page.evaluate(STICKING, NARROW)
+
+
 def look(browser, address: str, name: str) -> Audit:
-    """Open a page from a server and look at it wide and narrow, light and dark."""
+    """Open a page from a server and look at it."""
     with visit(browser, f"{address}/{name}", reduced_motion="reduce") as seen:
-        page = seen.page
-        audit = Audit(page.evaluate(FACTS), seen.complaints())
-        page.evaluate(AXE)
-        page.evaluate(THIN)
-        for width, height in (DESKTOP, PHONE):
-            page.set_viewport_size({"width": width, "height": height})
-            page.wait_for_timeout(300)  # what scrolls is marked a moment after a change of size
-            for theme in ("light", "dark"):
-                page.emulate_media(color_scheme=theme)
-                until(page, "t => document.documentElement.dataset.theme === t", theme)
-                found = page.evaluate(RUN_AXE, theme == "dark")
-                audit.axe += [f"{theme}, {width} px: {line}" for line in found]
-        page.set_viewport_size({"width": NARROW, "height": 700})
-        audit.sticking = page.evaluate(STICKING, NARROW)
-        audit.complaints = seen.complaints()
-    return audit
+        facts = seen.page.evaluate(FACTS)
+        axe, sticking = from_all_sides(seen.page)
+        return Audit(facts, seen.complaints(), axe, sticking)
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +132,20 @@ def test_every_equation_is_set(audits):
 
 def test_axe_finds_nothing_light_or_dark_wide_or_narrow(audits):
     assert faults(audits, lambda audit: audit.axe) == ""
+
+
+def test_the_lab_at_work_is_for_everyone_too(browser, site):
+    with visit(browser, (site / "lab.html").as_uri(), reduced_motion="reduce") as seen:
+        page = seen.page
+        page.wait_for_selector("html[data-lab=ready]", state="attached")
+        page.fill("#lab-text", "zyxvut, ein Film: 9 of 10, but didn’t make me laugh " + "w" * 90)
+        page.check("input[name=lab-hold-f][value='1']")
+        page.fill("#lab-filler", "60")
+        page.check("#lab-alone")
+        page.click("#lab-python")
+        page.focus("#lab-map-c")
+        until(page, "document.querySelectorAll('#lab-notes li').length === 3")
+        assert from_all_sides(page) == ([], [])
 
 
 def test_nothing_scrolls_sideways_but_boxes_of_their_own(audits):
@@ -207,6 +226,12 @@ def test_the_figures_that_the_book_claims(audits, capsys):
 
 
 # What makes the pages.
+
+
+def test_a_drawing_has_the_width_that_it_asks_for(browser, site):
+    with visit(browser, (site / "chapters/02-core-concepts.html").as_uri()) as seen:
+        drawing = seen.page.locator("#fig-ch02-lstm img")
+        assert drawing.bounding_box()["width"] == pytest.approx(diagrams.SHOWN, abs=0.5)
 
 
 def test_a_style_sheet_keeps_what_may_be_used_and_nothing_else():
@@ -361,9 +386,9 @@ def test_the_keyboard_reaches_everything_and_the_focus_is_seen(browser, site):
     missed = """() => [...document.querySelectorAll("a[href], button, input, select, textarea, "
         + "summary, [tabindex='0']")]
       .filter((e) => e.checkVisibility({visibilityProperty: true}) && e.tabIndex >= 0 && !e.disabled
-        && !("reached" in e.dataset))
+        && !("reached" in e.dataset) && !(e.type === "radio" && !e.checked))  // arrows reach these
       .map((e) => e.outerHTML.slice(0, 100))"""
-    for name in ("index.html", "chapters/02-core-concepts.html", "search.html"):
+    for name in ("index.html", "chapters/02-core-concepts.html", "lab.html", "search.html"):
         with visit(browser, (site / name).as_uri()) as seen:
             unseen = []
             seen.page.evaluate("document.activeElement.blur()")
