@@ -5,9 +5,9 @@ from typing import Any
 # An experiment, its settings where they are not the default, and the seeds of its runs.
 SEEDS: tuple[tuple[str, dict[str, Any], tuple[int, ...]], ...] = (
     ("imdb", {"model": "lstm", "framework": "unrolled"}, (0,)),
-    ("imdb", {"model": "lstm"}, (0, 1)),
-    ("imdb", {"model": "rnn", "framework": "unrolled"}, (0,)),
-    ("imdb", {"model": "rnn"}, (0, 1)),
+    ("imdb", {"model": "lstm"}, (0, 1, 2)),
+    ("imdb", {"model": "rnn", "framework": "unrolled"}, (0, 1)),
+    ("imdb", {"model": "rnn"}, (0, 1, 2)),
     ("baselines", {"model": "words"}, (0,)),
     ("baselines", {"model": "pairs"}, (0,)),
     ("baselines", {"model": "nbsvm"}, (0,)),
@@ -41,12 +41,14 @@ SEEDS: tuple[tuple[str, dict[str, Any], tuple[int, ...]], ...] = (
     ("gates", {"model": "lstm"}, (0,)),
     ("gates", {"model": "gru"}, (0,)),
     ("gates", {"model": "rnn"}, (0,)),
-    ("efficiency", {}, (0,)),
+    ("efficiency", {}, (0, 1, 2)),
     ("attention", {}, (0, 1, 2)),
-    ("privacy", {}, (0,)),
-    ("search", {}, (0,)),
+    ("privacy", {}, (0, 1, 2)),
+    ("search", {}, (0, 1, 2)),
     ("workers", {}, (0,)),
+    ("int8", {"model": "gru"}, (0,)),
     ("int8", {"model": "lstm"}, (0,)),
+    ("int8", {"model": "rnn"}, (0,)),
 )
 PLAN = tuple(
     (name, {**settings, "seed": seed}) for name, settings, seeds in SEEDS for seed in seeds
