@@ -518,6 +518,14 @@ def fit_options(x, y, path=None):
     return {**options, "like_length": True, "early_stopping": 3, "checkpoint": path}
 
 
+@pytest.fixture(autouse=True)
+def ctrl_c():
+    """Python's own answer to Ctrl-C; what a shell starts in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def interrupt(model, monkeypatch, name, call, how):
     """Have the model's method called `name` stop at that call."""
     original, calls = getattr(model, name), []
