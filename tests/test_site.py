@@ -211,6 +211,7 @@ def test_pages_are_light(audits):
 def test_the_figures_that_the_book_claims(audits, capsys):
     requests = sum("asked for" in c for audit in audits.values() for c in audit.complaints)
     messages = sum(len(audit.complaints) for audit in audits.values()) - requests
+    violations = sum(len(audit.axe) for audit in audits.values())
     heaviest = max(audits, key=lambda name: audits[name].weight)
     slowest = max(audits, key=lambda name: audits[name].facts["paint"])
     jumpiest = max(audits, key=lambda name: audits[name].facts["shift"])
@@ -218,11 +219,12 @@ def test_the_figures_that_the_book_claims(audits, capsys):
         print(
             f"\nsite: {len(audits)} pages, {requests} requests to the outside, "
             f"{messages} console messages, "
-            f"{sum(len(audit.axe) for audit in audits.values())} axe violations; "
+            f"{violations} axe violations; "
             f"largest page {audits[heaviest].weight / 1e6:.2f} MB ({heaviest}), "
             f"slowest first paint {audits[slowest].facts['paint']:.0f} ms ({slowest}), "
             f"largest shift {audits[jumpiest].facts['shift']:.4f} ({jumpiest})"
         )
+    assert len(audits) > 15 and requests == messages == violations == 0
 
 
 # What makes the pages.
