@@ -224,7 +224,8 @@ def test_the_figures_that_the_book_claims(audits, capsys):
             f"slowest first paint {audits[slowest].facts['paint']:.0f} ms ({slowest}), "
             f"largest shift {audits[jumpiest].facts['shift']:.4f} ({jumpiest})"
         )
-    assert len(audits) > 15 and requests == messages == violations == 0
+    assert len(audits) > 15
+    assert requests == messages == violations == 0
 
 
 # What makes the pages.
