@@ -326,6 +326,37 @@ class TestTheArticlesModels:
         assert ours.optimizer.learning_rate == pytest.approx(float(theirs.optimizer.learning_rate))
         assert ours.layers[imdb.DROPOUT].rate == theirs.layers[imdb.DROPOUT].rate == 0.5
 
+    @pytest.mark.parametrize(("framework", "as_ours"), [("keras-dense", True), ("keras", False)])
+    def test_dense_gradients_make_keras_step_as_ours(self, framework, as_ours):
+        settings = imdb.Settings(**OURS | {"dropout": 0.0}, model="rnn")
+        ours = imdb.build_model(settings)
+        theirs = imdb.build_model(dataclasses.replace(settings, framework=framework))
+        ours.build((None, 20))
+        ours.set_weights(theirs.get_weights())
+        x = np.random.default_rng(0).integers(0, 5, (16, 20))  # each word many times
+        y = np.arange(16) % 2
+        for model in (ours, theirs):
+            for _ in range(5):
+                model.train_on_batch(x, y)
+        apart = np.abs(ours.get_weights()[0] - theirs.get_weights()[0]).max()
+        assert (apart < 1e-5) == as_ours, apart
+
+    def test_dense_gradients_go_on_after_an_interruption(self, results, monkeypatch):
+        settings = {**OURS, "framework": "keras-dense", "epochs": 2, "model": "rnn"}
+        whole = recorded(imdb, **settings)
+        next(results.glob("*.json")).unlink()
+        keep = imdb._keep_state
+
+        def stopped(*arguments):
+            keep(*arguments)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(imdb, "_keep_state", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            recorded(imdb, **settings)
+        monkeypatch.setattr(imdb, "_keep_state", keep)
+        assert recorded(imdb, **settings)["curves"] == whole["curves"]
+
     def test_an_interrupted_run_ends_with_the_same_bits(self, results, monkeypatch):
         settings = {**OURS, "epochs": 2, "model": "rnn"}
         whole = recorded(imdb, **settings)

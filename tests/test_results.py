@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import sys
 from types import SimpleNamespace
 
@@ -115,6 +116,14 @@ def test_a_broken_file_is_named(results):
     (results / "imdb-x.json").write_text('{"experiment": "imdb"', encoding="utf-8")
     with pytest.raises(ValueError, match=r"imdb-x\.json is no valid JSON"):
         record.read_results("imdb")
+
+
+def test_a_setting_that_came_later_has_its_default(results):
+    path = next(p for p in RECORDED if p.stem == "imdb-rnn-seed0")
+    assert "framework" not in json.loads(path.read_text(encoding="utf-8"))["settings"]
+    shutil.copy(path, results)
+    (run,) = record.read_results("imdb")
+    assert run["settings"]["framework"] == "keras"
 
 
 def test_names_and_commands_tell_runs_apart():

@@ -31,6 +31,10 @@ NOTHING: dict[str, Any] = {  # the plain reader: a forward LSTM, whose last stat
     "word_dropout": 0.0,
     "vote_dropout": 0.0,
     "dropout": 0.0,
+    "average": 0.0,
+    "folds": 5,
+    "batch_size": 64,
+    "validation": 0.2,
 }
 POOLED = {"pooling": "both"}
 ALL = {
@@ -94,7 +98,7 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
     clock.lap("reading")
     vectors = word_vectors(texts, settings.num_words, settings.dimensions, settings.seed)
     clock.lap("vectors")
-    folds = movie_folds(reviews.movies, best.Settings.folds, settings.seed)
+    folds = movie_folds(reviews.movies, of_variant(settings, "all").folds, settings.seed)
     votes = ngram_votes(reviews.x, reviews.y, folds, VOTE_BITS)
     clock.lap("votes")
     figures: dict[str, dict[str, float]] = {}

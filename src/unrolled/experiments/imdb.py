@@ -44,17 +44,24 @@ class Settings:
     batch_size: int = field(default=128, metadata={"help": "reviews in a training step"})
     learning_rate: float = field(default=0.001, metadata={"help": "Adam's learning rate"})
     framework: str = field(
-        default="keras", metadata={"choices": ("keras", "unrolled"), "help": "whose layers"}
+        default="keras",
+        metadata={
+            "choices": ("keras", "keras-dense", "unrolled"),
+            "help": "whose layers; keras-dense: a repeated word's gradients summed before Adam",
+        },
     )
 
 
 def build_model(settings: Settings) -> Any:
     """The article's model, compiled, from the layers of one library or the other."""
-    library: Any = importlib.import_module(settings.framework)
+    library: Any = importlib.import_module(settings.framework.removesuffix("-dense"))
     layers = library.layers
     entrance = []  # unrolled takes the shape from the first batch
-    if settings.framework == "keras":
+    adam = library.optimizers.Adam
+    if settings.framework != "unrolled":
         entrance = [library.Input((settings.maxlen,), dtype="int32")]
+    if settings.framework == "keras-dense":
+        adam = dense_adam()
     recurrent = {"lstm": layers.LSTM, "rnn": layers.SimpleRNN}[settings.model]
     model = library.Sequential(
         [
@@ -68,10 +75,27 @@ def build_model(settings: Settings) -> Any:
     )
     model.compile(
         loss="binary_crossentropy",
-        optimizer=library.optimizers.Adam(learning_rate=settings.learning_rate),
+        optimizer=adam(learning_rate=settings.learning_rate),
         metrics=["accuracy"],
     )
     return model
+
+
+def dense_adam() -> Any:
+    """Keras's Adam with each word's gradient added up before it is squared (eq-adam-v).
+
+    Keras on TensorFlow gives its optimizers one row for each time a word occurs in a batch
+    (tf.IndexedSlices), and Adam adds up the squares of these rows.
+    """
+    import keras
+    import tensorflow as tf
+
+    @keras.saving.register_keras_serializable("unrolled")
+    class DenseAdam(keras.optimizers.Adam):
+        def apply(self, gradients: Any, variables: Any = None) -> Any:
+            return super().apply([tf.convert_to_tensor(g) for g in gradients], variables)
+
+    return DenseAdam
 
 
 def run(settings: Settings, partial: Path) -> dict[str, Any]:
@@ -80,7 +104,7 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
     x_train = datasets.pad_sequences(x_train, maxlen=settings.maxlen)
     x_test = datasets.pad_sequences(x_test, maxlen=settings.maxlen)
 
-    train = {"keras": train_keras, "unrolled": train_unrolled}[settings.framework]
+    train = train_unrolled if settings.framework == "unrolled" else train_keras
     model, curves, seconds = train(settings, partial, x_train, y_train)
     wall = time.perf_counter()
     probability = model.predict(x_test, batch_size=settings.batch_size, verbose=0)[:, 0]

@@ -7,6 +7,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
@@ -116,7 +117,12 @@ def check(result: Any, path: Path) -> None:
 
 
 def read_results(experiment: str) -> list[dict[str, Any]]:
-    """All recorded runs of an experiment, ordered by file name; ValueError if one is broken."""
+    """All recorded runs of an experiment, ordered by file name; ValueError if one is broken.
+
+    A setting that came after a run was recorded has its default there: a new setting's default is
+    what the code did before it.
+    """
+    settings = import_module(f"unrolled.experiments.{experiment}").Settings
     found = []
     for path in sorted(results_folder().glob("*.json")):
         try:
@@ -127,6 +133,7 @@ def read_results(experiment: str) -> list[dict[str, Any]]:
             ) from None
         if isinstance(result, dict) and result.get("experiment") == experiment:
             check(result, path)
+            result["settings"] = dataclasses.asdict(settings(**result["settings"]))
             found.append(result)
     return found
 
