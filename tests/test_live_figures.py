@@ -157,7 +157,7 @@ def test_buttons_step_through_time(page):
     network = page.locator("#fig-ch02-steps")
     network.get_by_role("button", name="Start").click()
     assert network.get_by_role("button", name="Back").is_disabled()
-    network.get_by_role("button", name="On").click()
+    network.get_by_role("button", name="Next").click()
     assert network.locator(".live-words").inner_text().startswith("Step 1: the word is praise")
     gates = page.locator("#fig-ch05-sliders")
     gates.get_by_role("button", name="Write").click()

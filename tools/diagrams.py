@@ -69,16 +69,18 @@ def text(x: float, y: float, words: str, kind: str = "") -> str:
 
 
 def sym(x: float, y: float, symbol: str, kind: str = "") -> str:
-    """A symbol of the notation, with _{…} below and ^{…} above the line."""
-    out = ""
+    """A symbol of the notation, with _{…} below and ^{…} above the line, or both, one over the other."""
+    out, above = "", ""
     for mark, inner, plain in re.findall(r"([_^])\{([^}]*)\}|([^_^]+)", symbol):
         shift = {"_": 4, "^": -7}.get(mark, 0)
         if mark:
             kind_of = "sub" if inner[0].isalpha() else "sub up"
-            out += f'<tspan class="{kind_of}" dy="{shift}">{inner}</tspan>'
+            back = f' dx="{-5.5 * len(above):g}"' if above else ""
+            out += f'<tspan class="{kind_of}"{back} dy="{shift}">{inner}</tspan>'
             out += f'<tspan dy="{-shift}">\u200b</tspan>'
         else:
             out += plain
+        above = inner if mark == "^" else ""
     return f'<text class="sym {kind}" x="{x:g}" y="{y:g}">{out}</text>'
 
 
@@ -128,7 +130,7 @@ def unrolled() -> str:
         x = 208 + 54 * k
         parts += [
             line(f"M{start} 132H{x - 21}", "orange"),
-            sym((start + x - 22) / 2, 120, "U"),
+            sym((start + x - 22) / 2, 106, "U"),
             line(f"M{x} 111V68"),
             line(f"M{x} 196V153"),
             box(x, 132, 36, 40, "orange", "cell"),
@@ -193,7 +195,7 @@ def rnn_cell() -> str:
         sym(382, 127, "h_{t}"),
         text(376, 148, "(B, H)", "note"),
         text(306, 24, "to the layer above", "note"),
-        text(364, 172, "to step t+1", "note"),
+        text(362, 172, "to step t+1", "note"),
         text(88, 98, "(H, H)", "note left"),
         text(198, 189, "(D, H)", "note left"),
         text(186, 70, "(H,)", "note left"),
@@ -288,7 +290,7 @@ def growth() -> str:
 
 
 def bptt() -> str:
-    parts = [text(200, 20, "loss", "note")]
+    parts = [text(200, 20, "all three go into the loss", "note")]
     for x, t in ((70, "t−1"), (200, "t"), (330, "t+1")):
         parts += [
             box(x, 46, 56, 28, "grey", f"$y_{{{t}}}"),
@@ -304,10 +306,10 @@ def bptt() -> str:
     parts += [
         line("M10 140H35"),
         line("M392 162H365", "orange", "back"),
-        sym(216, 99, "dh^{out}_{t}", "orange left"),
+        sym(222, 99, "dh^{out}_{t}", "orange left"),
         sym(266, 186, "δ_{t+1}Uᵀ", "orange"),
         sym(134, 186, "δ_{t}Uᵀ", "orange"),
-        sym(216, 216, "δ_{t}Wᵀ", "orange left"),
+        sym(222, 216, "δ_{t}Wᵀ", "orange left"),
         text(200, 290, "grey: forwards in time", "note"),
         text(200, 308, "orange, dashed: the gradient, backwards in time", "orange note"),
     ]
@@ -438,7 +440,7 @@ def book_map() -> str:
         (
             "the cells",
             "orange",
-            ["3 RNN", "forwards and back"],
+            ["3 RNN", "there and back"],
             ["4 Gradients", "why they vanish"],
             ["5 LSTM", "gate by gate"],
         ),

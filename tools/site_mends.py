@@ -6,7 +6,7 @@ Each function of `STEPS` takes a page as BeautifulSoup has read it and changes i
 import re
 from collections.abc import Callable
 
-from bs4 import BeautifulSoup, Tag
+from bs4 import BeautifulSoup, NavigableString, Tag
 
 # Icons, 24 by 24, drawn for this book in lines of 2.
 ICONS = {
@@ -215,6 +215,18 @@ def handlers(page: BeautifulSoup) -> None:
             del tag[key]
 
 
+def formulas(page: BeautifulSoup) -> None:
+    """A short formula keeps the comma behind it, lest one begin a line."""
+    for formula in page.select("span.math"):
+        behind = formula.next_sibling
+        if type(behind) is not NavigableString or len(formula.get_text()) > 40:
+            continue
+        if marks := re.match(r"[,.;:!?)]+", behind):
+            keep = formula.wrap(new(page, "span", class_="keep"))
+            keep.append(marks[0])
+            behind.replace_with(behind[marks.end() :])
+
+
 STEPS: tuple[Callable[[BeautifulSoup], None], ...] = (
     leftovers,
     icons,
@@ -225,5 +237,6 @@ STEPS: tuple[Callable[[BeautifulSoup], None], ...] = (
     disclosures,
     tables,
     lists,
+    formulas,
     handlers,
 )

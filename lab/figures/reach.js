@@ -70,7 +70,7 @@
   };
 
   const network = Live.network();
-  const [LEFT, RIGHT, TOP, BOTTOM, LOW, HIGH] = [66, 620, 20, 290, -16, 8];
+  const [LEFT, RIGHT, TOP, BOTTOM, LOW, HIGH] = [66, 608, 20, 290, -16, 8];
   const x = (back) => LEFT + ((RIGHT - LEFT) * back) / (T - 1);
   const y = (power) => BOTTOM - ((BOTTOM - TOP) * (clamp(power, LOW, HIGH) - LOW)) / (HIGH - LOW);
   const path = (values) => Live.curve(values.map((v, back) => [x(back), y(Math.log10(v))]));
@@ -105,7 +105,7 @@
       const left = norms[T - 1];
       const way = left < 0.01 ? "It vanishes." : left > 100 ? "It explodes." : "It gets through.";
       return (
-        `U is orthogonal times ${number(scale)}, the inputs are times ${number(inputs, 1)}: of a ` +
+        `U is orthogonal times ${number(scale)}, the inputs ${number(inputs, 1)} times the ordinary ones: of a ` +
         `gradient of 1, ${size(left)} is left 100 steps back. ${way} ` +
         `The bound would allow ${size(scale ** 100)}.`
       );

@@ -23,7 +23,7 @@ Live.rnnStates = function (x, U) {
       add.buttons("Steps", [
         ["Start", () => ({ step: 0 }), ({ step }) => step === 0],
         ["Back", ({ step }) => ({ step: step - 1 }), ({ step }) => step === 0],
-        ["On", ({ step }) => ({ step: step + 1 }), ({ step }) => step === 4],
+        ["Next", ({ step }) => ({ step: step + 1 }), ({ step }) => step === 4],
       ]);
       for (const k of [1, 2, 3, 4]) {
         add.slider(`x${k}`, `word ${k}`, [-1, 1, 1], (value) => WORDS.get(value));
@@ -53,13 +53,14 @@ Live.rnnStates = function (x, U) {
       }
     },
     words(state) {
+      const signed = (value, digits) => (value < 0 ? `(${number(value, digits)})` : number(value, digits));
       const x = [state.x1, state.x2, state.x3, state.x4];
       const h = [0, ...Live.rnnStates(x, state.U)];
       const t = state.step;
       if (t === 0) return "Before the first word the state is 0.";
       return (
         `Step ${t}: the word is ${WORDS.get(x[t - 1])}, so ` +
-        `h = tanh(${number(x[t - 1], 0)} · 1 + ${number(h[t - 1])} · ${number(state.U, 1)}) = ` +
+        `h = tanh(${signed(x[t - 1], 0)}\u00a0·\u00a01 + ${signed(h[t - 1])}\u00a0·\u00a0${signed(state.U, 1)}) = ` +
         `${number(h[t])}. The same W and U at every step.`
       );
     },

@@ -47,6 +47,7 @@ STYLE: Any = {  # Any: the stubs want a dictionary of literal keys
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
+    "axes.axisbelow": True,
     "axes.titlesize": "medium",
     "axes.titlelocation": "left",
     "axes.titleweight": "bold",
@@ -251,7 +252,8 @@ def table(values: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> No
         _, ax = figure(height=0.9 + 0.36 * len(rows))
         ax.imshow(values, cmap=DIVERGING, vmin=-0.1, vmax=1.1, aspect="auto")
         for (row, column), value in np.ndenumerate(values):
-            ax.text(column, row, f"{100 * value:.0f}", ha="center", va="center")
+            color = "white" if value > 0.85 else COLORS["black"]
+            ax.text(column, row, f"{100 * value:.0f}", ha="center", va="center", color=color)
         ax.grid(visible=False)
         ax.set_xticks(range(len(columns)), columns)
         ax.set_yticks(range(len(rows)), rows)
