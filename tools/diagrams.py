@@ -69,7 +69,7 @@ def text(x: float, y: float, words: str, kind: str = "") -> str:
 
 
 def sym(x: float, y: float, symbol: str, kind: str = "") -> str:
-    """A symbol of the notation, with _{…} below and ^{…} above the line, or both, one over the other."""
+    """A symbol of the notation, with _{…} below and ^{…} above the line, each or both."""
     out, above = "", ""
     for mark, inner, plain in re.findall(r"([_^])\{([^}]*)\}|([^_^]+)", symbol):
         shift = {"_": 4, "^": -7}.get(mark, 0)
