@@ -316,7 +316,9 @@ def dots(
             ax.set_yticks(range(len(rows)), list(rows))
             ax.set(title=title, **labels)
         axes[0, 0].invert_yaxis()
-        fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=6)
+        if len(series) > 1:
+            labelled = axes[0, 0].get_legend_handles_labels()
+            fig.legend(*labelled, loc="outside lower center", ncols=6)
         plt.show()
 
 
