@@ -15,7 +15,9 @@ Lab.charts = (function () {
     const text = value.toFixed(digits);
     return Number(text) === 0 ? text.replace("-", "") : text.replace("-", "−");
   };
-  /** The same with its sign, "+0.50", or, spaced, as a term of a sum: "+ 0.50". */
+  /** The same as a factor: in brackets if negative. */
+  const factor = (value) => (number(value)[0] === "−" ? `(${number(value)})` : number(value));
+  /** A number with its sign, "+0.50", or, spaced, as a term of a sum: "+ 0.50". */
   const signed = (value, digits = 2, space = "") => {
     const text = number(value, digits);
     return text[0] === "−" ? `−${space}${text.slice(1)}` : `+${space}${text}`;
@@ -176,7 +178,7 @@ Lab.charts = (function () {
     canvas.height = Math.round(height * ratio);
     const pen = canvas.getContext("2d");
     pen.scale(ratio, ratio);
-    pen.font = "11px sans-serif";
+    pen.font = `12px ${getComputedStyle(document.body).fontFamily}`;
     pen.textAlign = "right";
     return { pen, wide: width - LEFT - RIGHT, height };
   }
@@ -247,5 +249,5 @@ Lab.charts = (function () {
   }
 
   const drawing = { probability, lines, words, colours, range, clean, heatMap, oneUnit };
-  return { ...drawing, clamp, number, signed, node, stepAt };
+  return { ...drawing, clamp, number, factor, signed, node, stepAt };
 })();

@@ -15,7 +15,7 @@
     o: ["output gate o", "1 shows the memory, 0 hides it"],
     c: ["cell state c", "the memory itself"],
   };
-  const { clamp, number, signed, node } = Lab.charts;
+  const { clamp, number, factor, signed, node } = Lab.charts;
   const still = matchMedia("(prefers-reduced-motion: reduce)");
 
   const $ = (id) => document.getElementById(`lab-${id}`);
@@ -390,16 +390,16 @@
     }
     const old = t ? traced.c[at - H] : 0;
     $("c").textContent =
-      `${number(traced.f[at])} × ${number(old)} + ${number(traced.i[at])} × ` +
-      `${number(traced.g[at])} = ${number(traced.c[at], 3)}`;
+      `${number(traced.f[at])} × ${factor(old)} + ${number(traced.i[at])} × ` +
+      `${factor(traced.g[at])} = ${number(traced.c[at], 3)}`;
     $("h").textContent =
       `${number(traced.o[at])} × tanh(${number(traced.c[at])}) = ${number(traced.h[at], 3)}`;
     $("p").textContent =
-      `this unit adds ${number(traced.h[at])} × ${number(V[unit])} = ` +
+      `this unit adds ${number(traced.h[at])} × ${factor(V[unit])} = ` +
       `${signed(traced.h[at] * V[unit])}; with all ${H}: σ(${number(traced.logit[t])}) = ` +
       number(traced.p[t], 3);
     $("now").textContent =
-      `Step ${t + 1} of ${ids.length}, ${t ? `“${wordAt(t)}”` : "the start sign"}, unit ${unit}. ` +
+      `${t ? `Word ${t} of ${ids.length - 1}, “${wordAt(t)}”` : "The start sign"}, unit ${unit}. ` +
       "The sums of a gate: from the word, from the hidden state before, and the bias. " +
       "Choose another step or unit above.";
   }

@@ -59,10 +59,12 @@ Live.loss = function (p, y) {
     words({ p, y }) {
       const { J, dp, dz } = Live.loss(p, y);
       const wrong = Math.abs(p - y);
-      const how = wrong > 0.9 ? "Sure and wrong" : wrong < 0.1 ? "Sure and right" : "Undecided";
+      const side = wrong > 0.5 ? "wrong" : "right";
+      const sure = Math.abs(wrong - 0.5) > 0.4;
+      const how = wrong === 0.5 ? "Undecided" : sure ? `Sure and ${side}` : `Not sure, and ${side}`;
       return (
-        `${how}: p = ${number(p)} for label ${y} costs J = ${number(J)}. ` +
-        `Gradient by p: ${number(dp)}; by the logit: p − y = ${number(dz)}.`
+        `${how}: p\u00a0=\u00a0${number(p)} for label ${y} costs J\u00a0=\u00a0${number(J)}. ` +
+        `Gradient by p: ${number(dp)}; by the logit: p\u00a0−\u00a0y\u00a0=\u00a0${number(dz)}.`
       );
     },
   });

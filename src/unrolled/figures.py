@@ -179,7 +179,7 @@ def draw_confusion(ax: Axes, counts: Sequence[Sequence[int]], title: str = "") -
     ax.imshow(share, cmap=DIVERGING, vmin=-1, vmax=1)
     for (row, column), count in np.ndenumerate(table):
         text = f"{count:,}\n{share[row, column]:.1%}"
-        color = "white" if share[row, column] > 0.83 else COLORS["black"]
+        color = "white" if share[row, column] > 0.83 else "black"
         ax.text(column, row, text, ha="center", va="center", color=color)
     ax.grid(visible=False)
     ax.set_xticks([0, 1], ["negative", "positive"])
@@ -231,7 +231,7 @@ def tracks(
             ax.plot(*path[0], "s", color=color, zorder=3)
             ax.plot(*path[-1], "o", color=color, markersize=8, zorder=3)
         ax.grid(visible=False)
-        ax.legend()
+        ax.legend(frameon=True, edgecolor="none", framealpha=0.9)
         ax.set(xlim=xlim, ylim=ylim, **labels)
         plt.show()
 
@@ -252,7 +252,7 @@ def table(values: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> No
         _, ax = figure(height=0.9 + 0.36 * len(rows))
         ax.imshow(values, cmap=DIVERGING, vmin=-0.1, vmax=1.1, aspect="auto")
         for (row, column), value in np.ndenumerate(values):
-            color = "white" if value > 0.85 else COLORS["black"]
+            color = "white" if value > 0.85 else "black"
             ax.text(column, row, f"{100 * value:.0f}", ha="center", va="center", color=color)
         ax.grid(visible=False)
         ax.set_xticks(range(len(columns)), columns)

@@ -63,7 +63,7 @@ def check_gradients(f: Callable[..., Any], arrays: Arrays, gradients: Arrays) ->
 
 
 def check_layer(layer: Any, x: Array, mask: Any = None, **forward: Any) -> GradientCheck:
-    """Check x (unless it holds ids) and "weights[0]" on of a layer built with dtype "float64".
+    """Check the gradients of x (unless it holds ids) and of all weights of a layer in float64.
 
     x: (B, T, D), or what else the layer takes; mask: (B, T) or None. What is differentiated is a
     random projection of all that `layer.forward` returns.

@@ -535,7 +535,7 @@ class Embedding(Layer):
     """A row of numbers for each word: y[b, t] = embeddings[x[b, t]] (chapter 6).
 
     x: whole numbers (B, T) from 0 to input_dim - 1. Weights: embeddings (input_dim, output_dim),
-    from the start uniform in ±0.05. With mask_zero, steps with the number 0 are masked.
+    uniform in ±0.05 at the start. With mask_zero, steps with the number 0 are masked.
     """
 
     input_dim: int
@@ -614,7 +614,7 @@ class _GlobalPooling1D(Layer):
 class GlobalMaxPooling1D(_GlobalPooling1D):
     """y (B, D): the largest over the real steps (chapter 6), 0 for a row without any.
 
-    Equal largest share the gradient, as in Keras, which ignores the mask here.
+    Where several are largest they share the gradient, as in Keras, which ignores the mask here.
     """
 
     def _pool(self, x: Array, real: Array) -> tuple[Array, Array]:
