@@ -1,6 +1,7 @@
 """The stronger readers: their parts by hand and by differences, no label leaks, and whole runs."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from test_datasets_archive import pack
 from unrolled import datasets, saving, set_random_seed
 from unrolled.datasets import DataError, imdb
-from unrolled.experiments import ablation, best, parts, vectors
+from unrolled.experiments import ablation, best, fast, parts, race, vectors
 from unrolled.experiments.__main__ import main
 from unrolled.experiments.record import read_results
 from unrolled.gradcheck import check_layer
@@ -347,6 +348,24 @@ def test_the_fast_reader_runs_and_is_recorded(tmp_path, monkeypatch):
     assert len(result["curves"]["loss"]) == 4
     seconds = result["seconds"]
     assert seconds["training"] == pytest.approx(seconds["vectors"] + seconds["fit"])
+
+
+def test_the_race_times_both_readers_on_the_same_reviews(tmp_path, monkeypatch):
+    monkeypatch.setattr(race.fast, "Settings", partial(fast.Settings, **SMALL | {"epochs": 1}))
+    article = partial(race.imdb.Settings, maxlen=10, units=4, embedding=4, num_words=50)
+    monkeypatch.setattr(race.imdb, "Settings", article)
+    trained = []
+    train = fast.train
+    monkeypatch.setattr(race.fast, "train", lambda *a: trained.append(a) or train(*a))
+    result = race.run(race.Settings(data="sample", epochs=2), tmp_path)
+    seconds = result["seconds"]
+    assert len(trained) == len(seconds["quick"]) == len(seconds["epochs"]) == 2
+    assert seconds["article"] == pytest.approx(sum(seconds["epochs"]))
+    slower = max(seconds["quick"])
+    assert result["figures"]["times_as_long"] == pytest.approx(
+        seconds["article"] / slower, rel=0.01
+    )
+    assert not any("accuracy" in name for name in result["figures"])
 
 
 def test_the_ablation_goes_on_where_it_stopped(tmp_path, monkeypatch):
