@@ -16,6 +16,7 @@ SEEDS: tuple[tuple[str, dict[str, Any], tuple[int, ...]], ...] = (
     ("models", {"model": "gru"}, (0, 1, 2)),
     ("models", {"model": "rnn"}, (0, 1, 2)),
     ("fast", {"measured_on": "test"}, (0, 1, 2)),
+    ("race", {}, (0,)),
     ("best", {"measured_on": "test"}, (0, 1, 2)),
     ("gradients", {}, (0, 1, 2)),
     ("horizon", {}, (0, 1, 2)),
@@ -49,9 +50,9 @@ SEEDS: tuple[tuple[str, dict[str, Any], tuple[int, ...]], ...] = (
     ("privacy", {}, (0, 1, 2)),
     ("search", {}, (0, 1, 2)),
     ("workers", {}, (0,)),
-    ("int8", {"model": "gru"}, (0,)),
-    ("int8", {"model": "lstm"}, (0,)),
-    ("int8", {"model": "rnn"}, (0,)),
+    ("int8", {"model": "gru"}, (0, 1, 2)),
+    ("int8", {"model": "lstm"}, (0, 1, 2)),
+    ("int8", {"model": "rnn"}, (0, 1, 2)),
 )
 PLAN = tuple(
     (name, {**settings, "seed": seed}) for name, settings, seeds in SEEDS for seed in seeds
