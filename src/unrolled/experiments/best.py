@@ -48,9 +48,9 @@ class Settings:
     data: str = field(
         default="imdb", metadata={"choices": ("imdb", "sample"), "help": "real or made reviews"}
     )
-    num_words: int = field(default=16_000, metadata={"help": "words with a vector"})
+    num_words: int = field(default=20_000, metadata={"help": "words with a vector"})
     tokens: int = field(default=1000, metadata={"help": "tokens read: first quarter, last three"})
-    dimensions: int = field(default=300, metadata={"help": "numbers a word is given"})
+    dimensions: int = field(default=200, metadata={"help": "numbers a word is given"})
     units: int = field(default=64, metadata={"help": "units of the LSTM, in each direction"})
     directions: int = field(default=2, metadata={"choices": (1, 2), "help": "ways of reading"})
     pooling: str = field(
