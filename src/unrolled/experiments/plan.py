@@ -5,10 +5,10 @@ from typing import Any
 # An experiment, its settings where they are not the default, and the seeds of its runs.
 SEEDS: tuple[tuple[str, dict[str, Any], tuple[int, ...]], ...] = (
     ("imdb", {"model": "lstm"}, (0, 1, 2)),
-    ("imdb", {"model": "rnn"}, (0, 1, 2)),
+    ("imdb", {"model": "rnn"}, (0, 1, 2, 3, 4, 5)),
     ("imdb", {"model": "lstm", "framework": "unrolled"}, (0, 1, 2)),
     ("imdb", {"model": "rnn", "framework": "unrolled"}, (0, 1, 2, 3, 4, 5)),
-    ("imdb", {"model": "rnn", "framework": "keras-dense"}, (0, 1, 2)),
+    ("imdb", {"model": "rnn", "framework": "keras-dense"}, (0, 1, 2, 3, 4, 5)),
     ("baselines", {"model": "words"}, (0,)),
     ("baselines", {"model": "pairs"}, (0,)),
     ("baselines", {"model": "nbsvm"}, (0,)),
@@ -36,6 +36,7 @@ SEEDS: tuple[tuple[str, dict[str, Any], tuple[int, ...]], ...] = (
     ("ablation", {}, (0, 1, 2)),
     ("best", {"measured_on": "validation"}, (0,)),
     ("best", {"measured_on": "validation", "dimensions": 300}, (0,)),
+    ("best", {"measured_on": "test", "dimensions": 300}, (0, 1, 2)),
     ("challenge", {"model": "lstm"}, (0, 1, 2)),
     ("challenge", {"model": "gru"}, (0, 1, 2)),
     ("challenge", {"model": "rnn"}, (0, 1, 2)),
