@@ -322,7 +322,7 @@ def test_step_gradients_are_the_slopes_of_the_loss():
 
 
 @pytest.mark.parametrize("mask", MASKS)
-@pytest.mark.parametrize(("B", "T"), [(1, 1), (3, 17), (2, 35), (130, 2)])
+@pytest.mark.parametrize(("B", "T"), [(1, 1), (1, 4), (3, 17), (2, 35), (130, 2)])
 @pytest.mark.parametrize("kind", CELLS)
 def test_layers_equal_the_step_functions(kind, B, T, mask):
     D, H = 3, 2
