@@ -10,6 +10,7 @@ machine the ratios are worth nothing.
 """
 
 import argparse
+import atexit
 import json
 import multiprocessing
 import os
@@ -19,6 +20,7 @@ import sys
 import time
 import tracemalloc
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -28,6 +30,7 @@ from tqdm import tqdm
 
 from unrolled import Sequential, layers, set_random_seed, threads
 from unrolled.experiments import record
+from unrolled.parallel import processes
 
 B, T, WORDS, D, H = 128, 500, 10_000, 100, 100
 TURNS = 7
@@ -112,10 +115,15 @@ def article_model(framework: str) -> Any:
     return model
 
 
-def training_step(framework: str) -> Step:
-    """A step on 128 reviews of 500 words."""
+def training_step(framework: str, shared: bool = False) -> Step:
+    """A step on 128 reviews of 500 words; shared: among as many processes as there are cores."""
     rng, model = np.random.default_rng(0), article_model(framework)
     x, y = rng.integers(0, WORDS, (B, T)), rng.integers(0, 2, B)
+    if shared:
+        model.build((None, T))
+        helpers = ExitStack()
+        helpers.enter_context(processes(model))
+        atexit.register(helpers.close)
     return lambda: model.train_on_batch(x, y)
 
 
@@ -190,14 +198,23 @@ def products() -> Step:
 
 
 def step() -> dict[str, Any]:
-    """One training step of the article's model on 128 reviews of 500 words."""
-    ours, theirs = (training_step, "unrolled"), (training_step, "keras")
-    contestants = {"products": (products,), "unrolled": ours, "keras": theirs}
+    """One training step of the article's model on 128 reviews of 500 words.
+
+    Ours twice: on threads, as it comes, and shared among processes.
+    """
+    contestants = {
+        "products": (products,),
+        "unrolled": (training_step, "unrolled"),
+        "unrolled, processes": (training_step, "unrolled", True),
+        "keras": (training_step, "keras"),
+    }
     seconds = taking_turns(contestants, turns=11, calls=4)
     return {
         "seconds": seconds,
         "speed against Keras": ratio(seconds, "keras", "unrolled"),
         "share of the limit": ratio(seconds, "products", "unrolled"),
+        "speed against Keras, processes": ratio(seconds, "keras", "unrolled, processes"),
+        "share of the limit, processes": ratio(seconds, "products", "unrolled, processes"),
     }
 
 

@@ -418,7 +418,7 @@ def test_trace(kind, mask, backwards):
     expected, gates = unrolled(
         layer, kind, x[:, order], real[:, order], zeros, np.zeros((B, T, H)), zeros
     )
-    names = {"rnn": "", "lstm": "ifog"}.get(kind, "zrg")
+    names = {"rnn": "", "lstm": "oifg"}.get(kind, "zrg")
     assert list(traced) == [*names, *layer.states]
     for name in names:
         np.testing.assert_allclose(traced[name], gates[name], rtol=0, atol=SAME)

@@ -18,10 +18,7 @@ def sigmoid(x: Array) -> Array:
 
 
 def sigmoid_derivative(s: Array) -> Array:
-    """Derivative of σ at x from its value there: s = σ(x) (eq-sigmoid-derivative, chapter 5).
-
-    s: float array of any shape. Returns an array of the same shape and dtype.
-    """
+    """Derivative of σ at x from s = σ(x), shaped as s (eq-sigmoid-derivative, chapter 5)."""
     return s * (1 - s)  # eq-sigmoid-derivative
 
 
@@ -31,8 +28,5 @@ def tanh(x: Array) -> Array:
 
 
 def tanh_derivative(t: Array) -> Array:
-    """Derivative of tanh at x from its value there: t = tanh(x) (eq-tanh-derivative, chapter 3).
-
-    t: float array of any shape. Returns an array of the same shape and dtype.
-    """
+    """Derivative of tanh at x from t = tanh(x), shaped as t (eq-tanh-derivative, chapter 3)."""
     return 1 - t**2  # eq-tanh-derivative

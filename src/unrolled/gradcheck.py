@@ -54,10 +54,9 @@ def check_gradients(f: Callable[..., Any], arrays: Arrays, gradients: Arrays) ->
 
     def compare(name: str) -> GradientCheck:
         numerical = numerical_gradient(lambda a: f(**{**arrays, name: a}), arrays[name])
-        error = relative_error(gradients[name], numerical)
-        furthest = np.argmax(np.abs(gradients[name] - numerical))
-        element = np.unravel_index(furthest, numerical.shape)
-        return GradientCheck(error, name, tuple(int(k) for k in element))
+        off = np.abs(gradients[name] - numerical)
+        element = tuple(map(int, np.unravel_index(np.argmax(off), off.shape)))
+        return GradientCheck(relative_error(gradients[name], numerical), name, element)
 
     return max(compare(name) for name in gradients)
 

@@ -19,7 +19,7 @@ from unrolled.seeding import generator
 from unrolled.threads import in_chunks, one_blas_thread
 
 ONE, TWO = np.array(1, np.float32), np.array(2, np.float32)  # arrays need no conversion in a step
-BLOCK = 4  # time steps whose weight gradients are one product
+BLOCK = 6  # time steps whose weight gradients are one product
 ACTIVATIONS: dict[str | None, tuple[Callable[..., Any], Callable[..., Any]]] = {
     None: (np.positive, np.ones_like),
     "sigmoid": (sigmoid, sigmoid_derivative),
@@ -206,16 +206,17 @@ class Recurrent(Layer):
         K, H, G = len(self._M), self.units, max(self.h_blocks) + 1
         if chunk in self._spaces and self._spaces[chunk].c.shape == (T + 1, B, H):
             return self._spaces[chunk]
-        w = SimpleNamespace(inputs=(T + 1, B, K), gates=(T, G, B, H), c=(T + 1, B, H))
+        w = SimpleNamespace(inputs=(T + 1, B, K), gates=(T + 1, G + 1, B, H))  # the last one is c
         w.deltas, w.dinputs, w.products, w.tanh_c = (BLOCK, B, G, H), (B, K), (B, G, H), (T, B, H)
-        w.dgates = w.slopes = (G, B, H)
-        w.dh = w.dc = w.dc_t = w.spare = (B, H)
+        w.slopes, w.dgates, w.terms = (G, B, H), (G + 1, B, H), (2, B, H)
+        w.dh = w.dc_t = (B, H)
         for name, shape in vars(w).items():
             key, size = (chunk, name), math.prod(shape)
             if key not in self._buffers or self._buffers[key].size < size:
                 self._buffers[key] = np.zeros(size, self.dtype)
             setattr(w, name, self._buffers[key][:size].reshape(shape))
         w.h = w.inputs[:, :, :H]  # w.h[t] is h_{t-1}: step t reads w.h[t] and writes w.h[t + 1]
+        w.c, w.dc, w.dh = w.gates[:, G], w.dgates[G], w.dh if self.past_sums else w.dinputs[:, :H]
         w.states, w.dstates = [w.h, w.c][: len(self.states)], [w.dh, w.dc][: len(self.states)]
         w.sums = w.products.transpose(1, 0, 2)  # (G, B, H)
         w.steps = [SimpleNamespace(**vars(w) | self._views(w, t)) for t in range(T)]
@@ -224,7 +225,7 @@ class Recurrent(Layer):
 
     def _views(self, w: SimpleNamespace, t: int) -> dict[str, Array]:
         """What step t reads and writes: h and c stand for those of t - 1, the new ones for t."""
-        gates, deltas = w.gates[t], w.deltas[t % BLOCK]
+        gates, deltas = w.gates[t, :-1], w.deltas[t % BLOCK]
         views = dict(zip((*self.gates, "h_g"), gates, strict=False)) | {"tanh_c": w.tanh_c[t]}
         views |= {"gates": gates, "sigmoids": gates[: self.sigmoids], "inputs": w.inputs[t]}
         views |= {"delta": deltas.transpose(1, 0, 2), "deltas": deltas.reshape(len(deltas), -1)}
@@ -295,7 +296,7 @@ class Recurrent(Layer):
         self._expect_states("dstate", dstate, B)
         dy = dy.transpose(1, 0, 2) if self.return_sequences else dy[None]  # (T or 1, B, H)
         dy = np.where(silent[:, :, None], 0, dy) if silent.any() else dy
-        dx = np.zeros((T, B, D), self.dtype)
+        dx = np.empty((T, B, D), self.dtype)
         kept = {s: np.empty((T, B, self.units), dy.dtype) for s in self.states if step_gradients}
         initial = [np.empty((B, self.units), dy.dtype) for _ in self.states]
 
@@ -316,7 +317,8 @@ class Recurrent(Layer):
 
     def _backward_steps(self, w: SimpleNamespace, dy: Array, dx: Array, truncate: int) -> Array:
         (T, B, D), (K, columns), H = dx.shape, self._M.shape, self.units
-        dM, dh = np.zeros_like(self._M), w.dinputs[:, :H]
+        dM, part = np.zeros_like(self._M), np.empty_like(self._M)
+        dx[: w.start] = dx[w.stop :] = 0
         for t in reversed(range(T)):
             if t >= T - len(dy):
                 np.add(w.dh, dy[t - T], out=w.dh)
@@ -331,14 +333,15 @@ class Recurrent(Layer):
                 if before:
                     np.copyto(step.delta, 0, where=w.padded[t])
                 np.matmul(step.deltas, self._M_T, out=w.dinputs)
-                np.add(dh, w.dh if self.past_sums else 0, out=w.dh)
+                if self.past_sums:
+                    np.add(w.dinputs[:, :H], w.dh, out=w.dh)
                 np.copyto(dx[t], w.dinputs[:, H : H + D])
                 for d, same in zip(w.dstates, before, strict=False):
                     np.copyto(d, same, where=w.padded[t])
                 if t % BLOCK == 0 or t == w.start:
                     n = min(w.stop - t, BLOCK - t % BLOCK) * B
                     deltas = w.deltas[t % BLOCK :].reshape(-1, columns)[:n]
-                    dM += w.inputs[t:].reshape(-1, K)[:n].T @ deltas
+                    dM += np.matmul(w.inputs[t:].reshape(-1, K)[:n].T, deltas, out=part)
             if t > 0 and (T - t) % truncate == 0:
                 for d in w.dstates:
                     d[...] = 0
@@ -351,7 +354,7 @@ class Recurrent(Layer):
         """
         self.forward(x, mask)
         _, real, _, chunks = self._cache
-        parts = {name: [w.gates[:, k] for w in chunks] for k, name in enumerate(self.gates)}
+        parts = {name: [w.gates[:-1, k] for w in chunks] for k, name in enumerate(self.gates)}
         parts |= {name: [getattr(w, name)[1:] for w in chunks] for name in self.states}
         traced = {name: np.concatenate(steps, axis=1) for name, steps in parts.items()}
         for name in self.gates:
@@ -361,7 +364,7 @@ class Recurrent(Layer):
 
 def _sigmoids(minus_sums: Array, gates: Array) -> None:
     """σ(a) = 1 / (1 + exp(-a)) from -a; exp may overflow, and σ is then 0. tanh(a) = 2σ(2a) - 1."""
-    np.reciprocal(np.add(np.exp(minus_sums, out=gates), ONE, out=gates), out=gates)  # eq-sigmoid
+    np.reciprocal(np.add(np.exp(minus_sums, minus_sums), ONE, minus_sums), out=gates)  # eq-sigmoid
 
 
 class SimpleRNN(Recurrent):
@@ -388,34 +391,37 @@ class LSTM(Recurrent):
     """
 
     unit_forget_bias: bool = True
-    states, gates, sigmoids, factors = ("h", "c"), ("i", "f", "o", "g"), 3, (-1, -1, -1, -2)
-    x_blocks = h_blocks = (0, 1, 3, 2)
+    states, gates, sigmoids, factors = ("h", "c"), ("o", "i", "f", "g"), 3, (-1, -1, -1, -2)
+    x_blocks = h_blocks = (1, 2, 3, 0)
 
     def _make_weights(self, D: int) -> list[Array]:
         *kernels, bias = super()._make_weights(D)
         bias[self.units : 2 * self.units] = self.unit_forget_bias
         return [*kernels, bias]
 
+    def _views(self, w: SimpleNamespace, t: int) -> dict[str, Array]:
+        gates, d = w.gates[t], w.dgates  # o, i, f, g and c: two that lie together go together
+        pairs = {"i_f": gates[1:3], "g_c": gates[3:], "di_df": d[1:3], "dg_dc": d[3:]}
+        return super()._views(w, t) | pairs | {"i_g": w.terms[0], "f_c": w.terms[1]}
+
     def _step(self, s: SimpleNamespace) -> None:
         _sigmoids(s.sums, s.gates)  # eq-lstm-input, eq-lstm-forget, eq-lstm-output
         np.subtract(np.multiply(s.g, TWO, s.g), ONE, out=s.g)  # eq-lstm-candidate, eq-sigmoid-tanh
-        np.multiply(s.f, s.c, out=s.c_new)
-        np.add(s.c_new, np.multiply(s.i, s.g, out=s.spare), out=s.c_new)  # eq-lstm-cell
+        np.multiply(s.i_f, s.g_c, out=s.terms)
+        np.add(s.i_g, s.f_c, out=s.c_new)  # eq-lstm-cell
         np.multiply(s.o, np.tanh(s.c_new, out=s.tanh_c), out=s.h_new)  # eq-lstm-hidden
 
     def _step_backward(self, s: SimpleNamespace) -> None:
-        dh, dc_t, (di, df, do, dg) = s.dh, s.dc_t, s.dgates
+        dh, dc_t, do, dgates = s.dh, s.dc_t, s.dgates[0], s.dgates[:4]
         np.subtract(s.o, np.multiply(s.h_new, s.tanh_c, out=do), out=do)  # o ⊙ tanh'(c_t)
         np.add(s.dc, np.multiply(dh, do, out=do), out=dc_t)  # eq-lstm-backward-cell
-        np.multiply(dc_t, s.g, out=di)  # eq-lstm-backward-input
-        np.multiply(dc_t, s.c, out=df)  # eq-lstm-backward-forget
         np.multiply(dh, s.tanh_c, out=do)  # eq-lstm-backward-output
-        np.multiply(dc_t, s.i, out=dg)  # eq-lstm-backward-candidate
+        np.multiply(dc_t, s.g_c, out=s.di_df)  # eq-lstm-backward-input, -forget
+        np.multiply(dc_t, s.i_f, out=s.dg_dc)  # eq-lstm-backward-candidate, -previous-cell
         np.square(s.gates, out=s.slopes)
         np.subtract(s.sigmoids, s.slopes[:3], out=s.slopes[:3])  # σ' = σ - σ²
         np.subtract(ONE, s.slopes[3], out=s.slopes[3])  # tanh' = 1 - tanh²
-        np.multiply(s.dgates, s.slopes, out=s.delta)  # eq-lstm-backward-pre
-        np.multiply(dc_t, s.f, out=s.dc)  # eq-lstm-backward-previous-cell
+        np.multiply(dgates, s.slopes, out=s.delta)  # eq-lstm-backward-pre
 
 
 @dataclass(eq=False, kw_only=True)
@@ -557,8 +563,7 @@ class Embedding(Layer):
         for extreme in (int(x.min()), int(x.max())):
             fits = 0 <= extreme < self.input_dim
             self._expect(fits, "x", f"ids from 0 to {self.input_dim - 1}", extreme)
-        y = self.weights[0][x.T]  # time-major in memory, as the recurrent layers want it
-        return y.transpose(1, 0, 2), x.T.ravel()
+        return self.weights[0][x.T].transpose(1, 0, 2), x.T.ravel()  # time-major in memory
 
     def _backward(self, dy: Array, ids: Array) -> None:
         from scipy.sparse import csc_array  # type: ignore[import-untyped]

@@ -34,11 +34,9 @@ class Sequential:
     """
 
     def __init__(self, layers: Iterable[Layer] = ()) -> None:
-        self.layers: list[Layer] = []
+        self.layers, self.metrics, self.dtype = list[Layer](), list[str](), "float32"
         self.optimizer: Optimizer | None = None
-        self.metrics: list[str] = []
         self.input_shape: Shape | None = None
-        self.dtype = "float32"
         self._good: list[Array] = []  # the weights that gave the last finite loss
         for layer in layers:
             self.add(layer)
@@ -131,15 +129,14 @@ class Sequential:
     @contextmanager
     def _logits(self) -> Iterator[bool]:
         """Leave out a last sigmoid: from logits the loss is exact where σ would round to 0 or 1."""
-        last = self.layers[-1]
-        if not (isinstance(last, Dense) and last.activation == "sigmoid"):
-            yield False
-            return
-        last.activation = None
+        last: Any = self.layers[-1]
+        if from_logits := isinstance(last, Dense) and last.activation == "sigmoid":
+            last.activation = None
         try:
-            yield True
+            yield from_logits
         finally:
-            last.activation = "sigmoid"
+            if from_logits:
+                last.activation = "sigmoid"
 
     def _measure(self, y: Array, output: Array, from_logits: bool) -> dict[str, float]:
         logs = {"loss": binary_crossentropy(y, output, from_logits)}
@@ -148,19 +145,24 @@ class Sequential:
             logs["accuracy"] = float(np.mean((p > 0.5) == y.reshape(p.shape)))
         return logs
 
+    def gradients(self, x: Array, y: Array) -> tuple[dict[str, float], list[Array]]:
+        """Loss and metrics of a batch while training, and ∂loss/∂w of each of the weights."""
+        with self._logits() as from_logits:
+            output = self._forward(x, training=True)
+            dy = binary_crossentropy_gradient(y, output, from_logits)
+            for layer in reversed(self.layers):
+                dy = layer.backward(dy)
+            logs = self._measure(y, output, from_logits)
+        return logs, [g for layer in self.layers for g in layer.gradients]
+
     def train_on_batch(self, x: Any, y: Any, return_dict: bool = False) -> Any:
         """One update from one batch: its loss before it, or [loss, accuracy], or a dict of both.
 
         TrainingDiverged, without an update, if the loss or a gradient is not finite.
         """
         optimizer, (x, y) = self._compiled(), self._enter(x, y)
-        with self._logits() as from_logits, np.errstate(over="ignore", invalid="ignore"):
-            output = self._forward(batches.padded(x) if isinstance(x, list) else x, training=True)
-            logs = self._measure(y, output, from_logits)
-            dy = binary_crossentropy_gradient(y, output, from_logits)
-            for layer in reversed(self.layers):
-                dy = layer.backward(dy)
-            gradients = [g for layer in self.layers for g in layer.gradients]
+        with np.errstate(over="ignore", invalid="ignore"):
+            logs, gradients = self.gradients(batches.padded(x) if isinstance(x, list) else x, y)
             finite = np.isfinite([logs["loss"], *(g.sum() for g in gradients)])
         if finite[0]:
             self._good = self.get_weights()

@@ -1,5 +1,8 @@
 """The one random generator that initialisers, dropout and shuffling draw from."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 
 _generator = np.random.default_rng()
@@ -17,3 +20,14 @@ def set_random_seed(seed: int) -> None:
 def generator() -> np.random.Generator:
     """The generator in use; its `bit_generator.state` is what a checkpoint has to keep."""
     return _generator
+
+
+@contextmanager
+def drawing_from(seed: int) -> Iterator[None]:
+    """Draw from a generator with this seed for a while; then go on with the one before."""
+    global _generator
+    kept, _generator = _generator, np.random.default_rng(seed)
+    try:
+        yield
+    finally:
+        _generator = kept

@@ -2,15 +2,15 @@
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 ROWS = 64  # examples that a thread takes at a time: their gates fit its cache
-
-_threads = 1
+_threads, _halves = 1, 2
 
 
 def set_threads(n: int) -> None:
@@ -22,6 +22,17 @@ def set_threads(n: int) -> None:
 
 
 set_threads(int(os.environ.get("UNROLLED_THREADS") or os.cpu_count() or 1))
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """One thread for a while, and chunks as large as its cache allows: others have other cores."""
+    global _threads, _halves
+    kept, (_threads, _halves) = (_threads, _halves), (1, 1)
+    try:
+        yield
+    finally:
+        _threads, _halves = kept
 
 
 @functools.cache
@@ -37,7 +48,7 @@ def in_chunks(work: Callable[[int, slice], Any], batch: int) -> list[Any]:
 
     The chunks follow from the batch alone, so that sums over them do not depend on the threads.
     """
-    size = min(ROWS, max(8, -(-batch // 2)))
+    size = min(ROWS, max(8, -(-batch // _halves)))
     chunks = [slice(start, min(start + size, batch)) for start in range(0, batch, size)]
     several = min(_threads, len(chunks)) > 1
     run = _pool(_threads, os.getpid()).map if several else map
