@@ -159,6 +159,19 @@ def verdict(how: str) -> Step:
     return lambda: compiled(x_tf).numpy()
 
 
+def vector_products() -> Step:
+    """The products U h of 200 words in two LSTMs, one word after the other, and nothing else."""
+    rng = np.random.default_rng(0)
+    U, h = rng.random((4 * H, H), np.float32), rng.random(H, np.float32)
+    sums = np.empty(4 * H, np.float32)
+
+    def work() -> None:
+        for _ in range(2 * 200):
+            np.dot(U, h, out=sums)
+
+    return work
+
+
 def lstm(B: int, T: int, H: int) -> Step:
     """One LSTM forward and back."""
     layer = layers.LSTM(H, return_sequences=True)
@@ -236,12 +249,15 @@ def epoch(reviews: int = 20 * B) -> dict[str, Any]:
 def predict() -> dict[str, Any]:
     """The verdict on one review of 200 words, against `predict` and against compiled calls."""
     ways = ("unrolled", "keras predict", "tf.function", "tf.function with XLA")
-    seconds = taking_turns({way: (verdict, way) for way in ways}, turns=21, calls=5)
+    contestants: dict[str, Contestant] = {way: (verdict, way) for way in ways}
+    contestants["products"] = (vector_products,)
+    seconds = taking_turns(contestants, turns=21, calls=5)
     return {
         "seconds": seconds,
         "speed against predict": ratio(seconds, "keras predict", "unrolled"),
         "speed against tf.function": ratio(seconds, "tf.function", "unrolled"),
         "speed against XLA": ratio(seconds, "tf.function with XLA", "unrolled"),
+        "share of the products in XLA's time": ratio(seconds, "products", "tf.function with XLA"),
     }
 
 
