@@ -1,7 +1,5 @@
 """Updates shared among processes: one process's gradients, the same bits, and what goes wrong."""
 
-import os
-
 import numpy as np
 import pytest
 
@@ -166,10 +164,12 @@ def test_accuracy_may_be_asked_for_later():
         assert len(model.train_on_batch(*batch(5))) == 2
 
 
-def test_one_process_for_each_core_unless_said():
+@pytest.mark.parametrize("cores", [1, 3])
+def test_one_process_for_each_core_unless_said(cores, monkeypatch):
     model = classifier(layers.LSTM(2))
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
     with processes(model):
-        assert len(helpers_of(model)) == os.cpu_count() - 1
+        assert len(helpers_of(model)) == cores - 1
 
 
 @pytest.mark.parametrize("n", [0, -1, 1.5, True, "2"])
