@@ -103,7 +103,7 @@ def test_the_runs_of_the_plan_are_those_that_are_recorded():
         (lambda r: r.update(seed="0"), "'seed' must be"),
         (lambda r: r.update(cores=True), "'cores' must be"),
         (lambda r: r.update(extra=1), "unknown keys ['extra']"),
-        (lambda r: r.update(format=2), "format 2"),
+        (lambda r: r.update(format=99), "format 99"),
     ],
     ids=["missing", "string", "boolean", "unknown", "newer"],
 )

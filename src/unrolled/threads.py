@@ -21,6 +21,11 @@ def set_threads(n: int) -> None:
     _threads = n
 
 
+def threads() -> int:
+    """How many threads are in use."""
+    return _threads
+
+
 set_threads(int(os.environ.get("UNROLLED_THREADS") or os.cpu_count() or 1))
 
 

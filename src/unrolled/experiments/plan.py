@@ -16,6 +16,7 @@ SEEDS: tuple[tuple[str, dict[str, Any], tuple[int, ...]], ...] = (
     ("models", {"model": "gru"}, (0, 1, 2)),
     ("models", {"model": "rnn"}, (0, 1, 2)),
     ("fast", {"measured_on": "test"}, (0, 1, 2)),
+    ("blas", {}, (0, 1, 2)),
     ("race", {}, (0,)),
     ("best", {"measured_on": "test"}, (0, 1, 2)),
     ("gradients", {}, (0, 1, 2)),

@@ -13,9 +13,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from unrolled import datasets
+from threadpoolctl import threadpool_info  # type: ignore[import-untyped]
 
-FORMAT = 1
+from unrolled import datasets, threads
+
+FORMAT = 2  # 1 did not say under which environment it ran
 ROOT = Path(__file__).resolve().parents[3]
 
 # Every recorded run has these keys, with values of these types.
@@ -30,6 +32,7 @@ SCHEMA: dict[str, type | tuple[type, ...]] = {
     "data": dict,  # name and sha256
     "processor": str,
     "cores": int,
+    "environment": dict,  # what decides the last digits: see environment()
     "seconds": dict,  # name -> seconds, or a list with one entry an epoch
     "figures": dict,  # name -> number, or nested lists of numbers
     "curves": dict,  # name -> list of numbers, one an epoch
@@ -92,6 +95,7 @@ def record(experiment: ModuleType, settings: Any) -> Path:
         "versions": versions(),
         "processor": processor(),
         "cores": os.cpu_count() or 1,
+        "environment": environment(),
         **experiment.run(settings, partial),
     }
     check(result, path)
@@ -104,15 +108,18 @@ def check(result: Any, path: Path) -> None:
     """Raise ValueError, naming the file and the key, unless `result` has the schema."""
     if not isinstance(result, dict):
         raise ValueError(f"{path.name}: holds no JSON object; delete the file and make it again.")
+    older = {"environment"} if result.get("format") == 1 else set()
     for key, kind in SCHEMA.items():
+        if key in older:
+            continue
         if key not in result:
             raise ValueError(f"{path.name}: the key {key!r} is missing; make the run again.")
         if not isinstance(result[key], kind) or isinstance(result[key], bool):
             found = type(result[key]).__name__
             raise ValueError(f"{path.name}: {key!r} must be {kind}, found {found}.")
-    if unknown := set(result) - set(SCHEMA):
+    if unknown := set(result) - set(SCHEMA) | older & set(result):
         raise ValueError(f"{path.name}: unknown keys {sorted(unknown)}.")
-    if result["format"] != FORMAT:
+    if result["format"] > FORMAT:
         raise ValueError(f"{path.name}: format {result['format']}, this code reads {FORMAT}.")
 
 
@@ -179,6 +186,22 @@ def commit() -> str | None:
     if head.returncode:
         return None
     return head.stdout.strip() + ("-dirty" if changed.stdout.strip() else "")
+
+
+def environment() -> dict[str, str | int]:
+    """What decides the last digits beside the processor, and with them where a training ends.
+
+    blas: the kernel that NumPy's BLAS has chosen for this processor or was told to take, such as
+    "SkylakeX" or "Haswell". threads: those that `unrolled` spreads a batch over. onednn: the
+    variable TF_ENABLE_ONEDNN_OPTS, which TensorFlow reads.
+    """
+    libraries = [found for found in threadpool_info() if found["user_api"] == "blas"]
+    architectures = {str(found.get("architecture", "unknown")) for found in libraries}
+    return {
+        "blas": " and ".join(sorted(architectures)) or "unknown",
+        "threads": threads.threads(),
+        "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS") or "not set",
+    }
 
 
 def processor() -> str:
