@@ -221,10 +221,15 @@ def browser_fixture() -> Iterator[Any]:
         yield browser
 
 
+def site_folder() -> Path:
+    """Where the built book is or would be: the folder that UNROLLED_SITE names, or _build/html."""
+    return Path(os.environ.get("UNROLLED_SITE", ROOT / "_build" / "html"))
+
+
 @pytest.fixture(scope="session", name="site")
 def site_fixture() -> Path:
-    """The built book: _build/html, or the folder that UNROLLED_SITE names."""
-    folder = Path(os.environ.get("UNROLLED_SITE", ROOT / "_build" / "html"))
+    """The built book."""
+    folder = site_folder()
     if not (folder / "index.html").exists():
         pytest.fail(f"{folder} holds no built book: run `make book` first", pytrace=False)
     return folder

@@ -1,32 +1,43 @@
 """What several test files share: reviews, real where they are present, and the formula ledger."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import ledger
 from browser import absent, browser_fixture, site_fixture  # noqa: F401  (fixtures for every test)
+from small_reviews import TEXTS, write_npz
 from unrolled.datasets import imdb
 
-TEXTS = {  # train/pos, train/neg, test/pos, test/neg; "Tête" checks that only ASCII is lowered
-    "train/pos": [
-        "A great film, truly GREAT!<br />I loved it.",
-        "It's a great great Tête, a film.",
-    ],
-    "train/neg": ["A dull film; I hated it.", "Dull, dull, dull. A waste of time!"],
-    "test/pos": ["I loved the film, a marvel.", "Great."],
-    "test/neg": ["I hated it!", "A dull waste of film..."],
-}
+pytest_plugins = ["suite"]
+
+
+@pytest.fixture(scope="module")
+def measured(request: pytest.FixtureRequest) -> Iterator[None]:
+    """When all tests of a file with equations have passed, the ledger says what they measured."""
+    yield
+    partly = request.path in PARTLY or any("::" in word for word in request.config.args)
+    if not partly and not request.session.testsfailed and "UNROLLED_LEDGER" not in os.environ:
+        found = ledger.differences(request.path.name)
+        if found:
+            reason = f"results/ledger.json is outdated; `make ledger` records it anew:\n{found}"
+            pytest.fail(reason, pytrace=False)
 
 
 @pytest.fixture
-def record(request: pytest.FixtureRequest) -> Callable[..., None]:
+def record(request: pytest.FixtureRequest, measured: None) -> Callable[..., None]:
     """`record(label, error, tolerance)` asserts, and keeps the error for the formula ledger."""
     return partial(ledger.record, f"{request.path.name}::{request.node.originalname}")
+
+
+PARTLY: set[Path] = set()  # files of which some tests are not run
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    PARTLY.update(item.path for item in items)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -97,20 +108,3 @@ def imdb_npz(small: None, tmp_path: Path) -> Path:
     file = tmp_path / "imdb.npz"
     write_npz(file)
     return file
-
-
-def write_npz(file: Path, **changed: object) -> None:
-    """Write an imdb.npz of eight small reviews, with some of its arrays changed or None."""
-    arrays: dict[str, object] = {
-        "x_train": object_array([[1, 4, 2], [3, 1, 1, 9, 5], [2, 2], [20, 1, 7, 8, 6, 10]]),
-        "y_train": np.array([1, 1, 0, 0]),
-        "x_test": object_array([[11, 2], [1, 3, 12], [4], [5, 5, 19]]),
-        "y_test": np.array([1, 1, 0, 0]),
-    } | changed
-    np.savez_compressed(file, **{name: a for name, a in arrays.items() if a is not None})
-
-
-def object_array(rows: list) -> np.ndarray:
-    array = np.empty(len(rows), dtype=object)
-    array[:] = rows
-    return array

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import object_array, write_npz
+from small_reviews import object_array, write_npz
 from unrolled import datasets
 from unrolled.datasets import DataError, fetch, get_word_index, load_imdb, load_movies, source_hash
 
