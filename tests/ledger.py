@@ -1,10 +1,12 @@
 """The formula ledger: every labelled equation, the line of code that is it, the tests that hold it.
 
-A test takes the fixture `record` and calls `record(label, error, tolerance)`. With UNROLLED_LEDGER
-naming a file, pytest runs these tests alone and writes there what they measured: `make ledger`.
+A test takes the fixture `record` and calls `record(label, error, tolerance)`. After the last such
+test of a file, what they measured is held against results/ledger.json (tests/conftest.py). With
+UNROLLED_LEDGER naming a file, pytest runs these tests alone and writes it: `make ledger`.
 """
 
 import functools
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -67,6 +69,30 @@ def code_lines() -> dict[str, list[str]]:
                 if lines == [] or (lines and lines[0].startswith(place)):
                     lines.append(place + code.strip())
     return found
+
+
+def rules(rows: dict[str, dict[str, dict[str, Any]]], file: str) -> dict[tuple[str, str], str]:
+    """(label, test) of a file -> all but the error, whose last digits differ between processors."""
+    return {
+        (label, test): f"{row['comparisons']} comparisons to {row['tolerance']:g}"
+        + (", relative" if row["relative"] else "")
+        for label, tests in rows.items()
+        for test, row in tests.items()
+        if test.startswith(f"{file}::")
+    }
+
+
+def differences(file: str, path: Path = PATH) -> str:
+    """Where the tests of a file that have run measured something else than recorded; "" is good."""
+    recorded = json.loads(path.read_text(encoding="utf-8"))["equations"]
+    before = rules({label: row["tests"] for label, row in recorded.items()}, file)
+    now = rules(ROWS, file)
+    return "\n".join(
+        f"{label}, {test}: {now.get((label, test), 'nothing')}; "
+        f"recorded: {before.get((label, test), 'nothing')}"
+        for label, test in sorted(before.keys() | now.keys())
+        if before.get((label, test)) != now.get((label, test))
+    )
 
 
 def ledger() -> dict[str, Any]:
