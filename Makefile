@@ -27,9 +27,8 @@ book: $(VENV)/installed  ## execute stale chapters and build the book into _buil
 	@$(BIN)/jupyter-book build . -n -W --keep-going --quiet
 	@echo "the book: $(CURDIR)/_build/html/index.html"
 
-test: $(VENV)/installed  ## check everything: library, data, twins, results, and every output
-	@$(BIN)/python -m pytest tests
-	@$(BIN)/python -m pytest --nbval --nbval-current-env -p no:cacheprovider chapters
+test: $(VENV)/installed  ## check everything: library, data, twins, results, pages, every output; or what K=layers names
+	@$(BIN)/python -m pytest -q -n auto --dist loadscope --no-loadscope-reorder --nbval --nbval-current-env --about="$(K)" tests chapters
 
 run: $(VENV)/installed  ## execute chapters again: all, or those that CH=03 begins
 	@$(BIN)/python tools/twins.py run $(CH)
