@@ -20,12 +20,7 @@ $(VENV)/installed: requirements.txt pyproject.toml
 	@touch $@
 
 book: $(VENV)/installed  ## execute stale chapters and build the book into _build/html
-	@$(BIN)/python tools/twins.py refresh
-	@$(BIN)/python tools/lab.py
-	@# From nothing each time, so that two builds of one commit are the same to the last byte.
-	@rm -rf _build/html _build/.doctrees
-	@$(BIN)/jupyter-book build . -n -W --keep-going --quiet
-	@echo "the book: $(CURDIR)/_build/html/index.html"
+	@$(BIN)/python tools/book.py
 
 test: $(VENV)/installed  ## check everything: library, data, twins, results, pages, every output; or what K=layers names
 	@$(BIN)/python -m pytest -q -n auto --dist loadscope --no-loadscope-reorder --nbval --nbval-current-env --about="$(K)" tests chapters

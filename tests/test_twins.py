@@ -64,7 +64,7 @@ def executed(tmp_path_factory):
     """A small chapter and its twin, as `make run` writes them."""
     source = tmp_path_factory.mktemp("chapter") / "99-trial.md"
     source.write_text(CELL, encoding="utf-8")
-    notebook = twins.execute(source, "library")
+    notebook = twins.execute(source)
     twins.write(notebook, source.with_suffix(".ipynb"))
     return source
 
@@ -85,13 +85,8 @@ def spoil(source, change):
 
 
 @pytest.mark.parametrize("source", twins.sources(), ids=lambda source: source.stem)
-def test_twin_can_be_published(source, library_digest):
-    assert twins.problems(source, library_digest) == []
-
-
-@pytest.fixture(scope="module")
-def library_digest():
-    return twins.library_digest()
+def test_twin_can_be_published(source):
+    assert twins.problems(source) == []
 
 
 def test_every_chapter_is_in_the_table_of_contents():
@@ -108,83 +103,46 @@ def test_every_chapter_shows_a_figure(source):
     assert drawn or any("{figure}" in c.source for c in twin.cells)
 
 
-def test_recorded_seconds_keep_the_limits():
-    seconds = {s.stem: twins.read_twin(s).metadata["unrolled"]["seconds"] for s in twins.sources()}
-    assert max(seconds.values()) <= twins.LIMIT, seconds
-    assert sum(seconds.values()) <= 360, seconds
-
-
 def test_a_good_twin_has_no_problems(chapter):
-    assert twins.problems(chapter, "library") == []
-    assert not twins.is_stale(chapter, "library")
+    assert twins.problems(chapter) == []
+    assert not twins.is_stale(chapter)
 
 
 def test_a_missing_twin_is_refused(chapter):
     chapter.with_suffix(".ipynb").unlink()
-    assert "no readable twin" in twins.problems(chapter, "library")[0]
+    assert "no readable twin" in twins.problems(chapter)[0]
 
 
 def test_a_broken_twin_is_refused(chapter):
     chapter.with_suffix(".ipynb").write_text("{", encoding="utf-8")
-    assert "no readable twin" in twins.problems(chapter, "library")[0]
+    assert "no readable twin" in twins.problems(chapter)[0]
 
 
 def test_a_twin_that_differs_from_its_source_is_refused(chapter):
     chapter.write_text(CELL.replace("# A chapter", "# Another chapter"), encoding="utf-8")
-    (problem,) = twins.problems(chapter, "library")
+    (problem,) = twins.problems(chapter)
     assert "differs from its source" in problem
 
 
 def test_a_change_of_code_makes_the_twin_stale(chapter):
     chapter.write_text(CELL.replace("6 * 7", "6 * 8"), encoding="utf-8")
-    assert twins.is_stale(chapter, "library")
-    assert any("stale" in problem for problem in twins.problems(chapter, "library"))
+    assert twins.is_stale(chapter)
+    assert any("stale" in problem for problem in twins.problems(chapter))
 
 
-def test_a_change_of_the_library_makes_the_twin_stale(chapter):
-    assert twins.is_stale(chapter, "another library")
-    assert any("stale" in problem for problem in twins.problems(chapter, "another library"))
+def test_a_change_of_what_it_depends_on_makes_the_twin_stale(chapter, monkeypatch):
+    monkeypatch.setattr(twins, "digest_of", lambda notebook: "another")  # test_dependencies.py
+    assert twins.is_stale(chapter)
+    (problem,) = twins.problems(chapter)
+    assert "stale" in problem
+    assert "make book" in problem
 
 
-SHARED = ("src/unrolled/cells.py", "requirements.txt", "src/u/a.npz", "src/u/a.txt", "models/a.npz")
-
-
-@pytest.mark.parametrize("changed", SHARED)
-def test_the_library_digest_sees_each_dependency(tmp_path, changed):
-    for name in SHARED:
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("before", encoding="utf-8")
-    before = twins.library_digest(tmp_path)
-    assert twins.library_digest(tmp_path) == before
-    (tmp_path / changed).write_text("after", encoding="utf-8")
-    assert twins.library_digest(tmp_path) != before
-
-
-@pytest.mark.parametrize(
-    ("result", "code"),
-    [
-        ("bench.json", 'open("bench.json")'),
-        ("imdb-rnn-seed0.json", 'read_results("imdb")'),
-        ("imdb-rnn-seed0.json", "show('imdb-rnn-seed0')"),
-        ("imdb-rnn-seed0.json", "from unrolled.experiments import failures, imdb"),
-    ],
-)
-def test_a_result_counts_for_the_chapters_that_name_it(tmp_path, result, code):
-    (tmp_path / "results").mkdir()
-    path = tmp_path / "results" / result
-    naming, silent = (
-        nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
-        for source in (code, "imdb = bench = 'padding'")
-    )
-    digests = []
-    for text in (None, "before", "after"):  # not there yet, there, another
-        if text:
-            path.write_text(text, encoding="utf-8")
-        library = twins.library_digest(tmp_path)
-        digests.append([twins.digest_of(n, library, tmp_path) for n in (naming, silent)])
-    assert len({naming for naming, _ in digests}) == 3
-    assert len({silent for _, silent in digests}) == 1
+def test_a_twin_says_where_it_was_executed(chapter):
+    environment = twins.read_twin(chapter).metadata["unrolled"]["environment"]
+    assert environment["blas"]
+    assert environment["threads"] >= 1
+    assert environment["onednn"]
 
 
 @pytest.mark.parametrize("count", [None, 7])
@@ -193,7 +151,7 @@ def test_a_wrong_execution_count_is_refused(chapter, count):
         notebook.cells[1].execution_count = count
 
     spoil(chapter, change)
-    (problem,) = twins.problems(chapter, "library")
+    (problem,) = twins.problems(chapter)
     assert "execution counts" in problem
 
 
@@ -203,7 +161,7 @@ def test_stored_stderr_is_refused(chapter):
         notebook.cells[1].outputs.append(output)
 
     spoil(chapter, change)
-    (problem,) = twins.problems(chapter, "library")
+    (problem,) = twins.problems(chapter)
     assert "stderr is stored" in problem
 
 
@@ -217,15 +175,15 @@ def test_a_figure_without_description_is_refused(chapter, key, word):
         twins.with_outputs(twins.read_source(chapter), twins.read_twin(chapter)),
         chapter.with_suffix(".ipynb"),
     )
-    (problem,) = twins.problems(chapter, "library")
+    (problem,) = twins.problems(chapter)
     assert word in problem
 
 
 def test_an_uncompared_cell_without_an_assertion_is_refused(chapter):
     text = CELL.replace("assert 0 <= random.random() < 1", "random.random()")
     chapter.write_text(text, encoding="utf-8")
-    twins.write(twins.execute(chapter, "library"), chapter.with_suffix(".ipynb"))
-    (problem,) = twins.problems(chapter, "library")
+    twins.write(twins.execute(chapter), chapter.with_suffix(".ipynb"))
+    (problem,) = twins.problems(chapter)
     assert "nothing asserts" in problem
 
 
@@ -273,7 +231,6 @@ def test_pictures_without_alt_text_are_found(markdown, count):
 
 def test_prose_changes_without_execution(chapter, monkeypatch):
     monkeypatch.setattr(twins, "CHAPTERS", chapter.parent)
-    monkeypatch.setattr(twins, "library_digest", lambda: "library")
     monkeypatch.setattr(twins, "execute", lambda *_: pytest.fail("executed"))
     before = twins.read_twin(chapter)
     chapter.write_text(CELL.replace("# A chapter", "# Another chapter"), encoding="utf-8")
@@ -281,12 +238,12 @@ def test_prose_changes_without_execution(chapter, monkeypatch):
     after = twins.read_twin(chapter)
     assert after.cells[0].source == "# Another chapter"
     assert [c.get("outputs") for c in after.cells] == [c.get("outputs") for c in before.cells]
-    assert twins.problems(chapter, "library") == []
+    assert twins.problems(chapter) == []
 
 
 def test_executing_again_changes_no_byte_but_of_random_cells(chapter):
     first = twins.read_twin(chapter)
-    second = twins.execute(chapter, "library")
+    second = twins.execute(chapter)
     for notebook in (first, second):
         del notebook.cells[3]
         notebook.metadata["unrolled"].pop("seconds")

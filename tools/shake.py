@@ -109,8 +109,8 @@ def main() -> None:
         print(f"    {found[0][1]}")
     if seen:
         raise SystemExit(
-            f"{len(seen)} cells do not hold on every run: assert a mechanism, or what most of several "
-            "seeds do (CONTRIBUTING.md, The same on every machine)."
+            f"{len(seen)} cells do not hold on every run: assert a mechanism, or what most of "
+            "several seeds do (CONTRIBUTING.md, The same on every machine)."
         )
     print(f"{len(notebooks)} chapters held in {options.runs} disturbed runs")
 

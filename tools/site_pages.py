@@ -82,11 +82,45 @@ def finish(app: Sphinx, failure: Exception | None) -> None:
         for path in sorted((out / "_static").rglob(pattern)):
             remove(path)
     shutil.copyfile(Path(app.srcdir) / "cover" / "preview.png", out / "_static" / "preview.png")
+    mend_all(out)
+    site_styles.trim(out)
+
+
+def mend_all(out: Path) -> None:
+    """Mend every page below `out`; a page that Sphinx wrote the same before is taken from there.
+
+    What was mended lies beside `out`, in a folder `mended`, under the digest of all that it was
+    made from. Those that this build has no use for are dropped.
+    """
+    kept = out.parent / "mended"
+    kept.mkdir(exist_ok=True)
+    used = set()
     for path in pages(out):
         text = path.read_text(encoding="utf-8")
-        if "Content-Security-Policy" not in text:  # else it was mended by an earlier build
-            path.write_text(mend(text, path, out), encoding="utf-8")
-    site_styles.trim(out)
+        copy = kept / f"{made_from(text, path, out)}.html"
+        if not copy.exists():
+            mended = mend(text, path, out)
+            temporary = copy.with_suffix(".tmp")
+            temporary.write_text(mended, encoding="utf-8")
+            temporary.replace(copy)
+        path.write_bytes(copy.read_bytes())
+        used.add(copy)
+    for path in kept.iterdir():
+        if path not in used:
+            path.unlink()
+
+
+def made_from(text: str, path: Path, out: Path) -> str:
+    """Digest of what a mended page is made from: page, pictures, programs, published address."""
+    sources = re.findall(r'<img[^>]* src="([^":]+)"', text)
+    pictures = [path.parent / source for source in sources]
+    programs = sorted(Path(__file__).parent.glob("site_*.py"))
+    total = hashlib.sha256(text.encode())
+    total.update(f"{path.relative_to(out)} {os.environ.get('UNROLLED_URL')}".encode())
+    for file in [*pictures, *programs]:
+        if file.is_file():
+            total.update(hashlib.sha256(file.read_bytes()).digest())
+    return total.hexdigest()
 
 
 def pages(out: Path) -> list[Path]:

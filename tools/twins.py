@@ -1,18 +1,20 @@
 """The chapters' twins: chapters/NN-name.md is the source, NN-name.ipynb holds its tested outputs.
 
-A twin is stale when something its outputs depend on has changed since it was executed: the
-chapter's code, the library, the stored models, the lock file or the recorded runs that it names. A
-digest of these stands in the twin's metadata.
+A twin is stale when something its outputs depend on has changed since it was executed
+(dependencies.py); a digest of that stands in the twin's metadata.
 """
 
 import argparse
+import asyncio
 import copy
 import hashlib
 import json
 import os
 import re
+import signal
+import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import jupytext
@@ -20,6 +22,9 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError
 from nbformat import NotebookNode
+
+from dependencies import digest_of
+from unrolled.experiments.record import environment
 
 ROOT = Path(__file__).resolve().parents[1]
 CHAPTERS = ROOT / "chapters"
@@ -32,8 +37,6 @@ ENVIRONMENT = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "PYTHONHASHSEED": "0",
 }
-
-DEPENDENCIES = ("src/**/*.py", "src/**/*.npz", "src/**/*.txt", "models/*.npz", "requirements.txt")
 
 
 def sources(pattern: str = "") -> list[Path]:
@@ -54,36 +57,6 @@ def read_source(source: Path) -> NotebookNode:
     return notebook
 
 
-def library_digest(root: Path = ROOT) -> str:
-    """Digest of all that the chapters share: library, stored models, lock file."""
-    digest = hashlib.sha256()
-    for pattern in DEPENDENCIES:
-        for path in sorted(root.glob(pattern)):
-            digest.update(path.relative_to(root).as_posix().encode() + b"\0")
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
-
-
-def digest_of(notebook: NotebookNode, library: str, root: Path = ROOT) -> str:
-    """Digest of all that the outputs of `notebook` depend on.
-
-    The runs of an experiment count if the code names it in quotes, `read_results("imdb")`, or
-    imports it from `unrolled.experiments`.
-    """
-    code = [(c.source, c.metadata.get("tags", [])) for c in notebook.cells if is_code(c)]
-    text = "\n".join(source for source, _ in code)
-    named = set(re.findall(r"""["'](\w+)["'.-]""", text))
-    for imported in re.findall(r"^\s*from unrolled\.experiments import (.+)", text, re.MULTILINE):
-        named |= set(re.findall(r"\w+", imported))
-    paths = sorted((root / "results").glob("*.json"))
-    results = [
-        (path.name, hashlib.sha256(path.read_bytes()).hexdigest())
-        for path in paths
-        if path.stem.partition("-")[0] in named
-    ]
-    return hashlib.sha256(json.dumps([library, code, results]).encode()).hexdigest()
-
-
 def is_code(cell: NotebookNode) -> bool:
     return bool(cell.cell_type == "code")
 
@@ -97,14 +70,12 @@ def read_twin(source: Path) -> NotebookNode | None:
         return None
 
 
-def is_stale(source: Path, library: str) -> bool:
+def is_stale(source: Path) -> bool:
     """Whether the twin's outputs may differ from what its code would give now."""
     twin = read_twin(source)
     if twin is None:
         return True
-    return bool(
-        twin.metadata.get("unrolled", {}).get("digest") != digest_of(read_source(source), library)
-    )
+    return bool(twin.metadata.get("unrolled", {}).get("digest") != digest_of(read_source(source)))
 
 
 def with_outputs(notebook: NotebookNode, executed: NotebookNode) -> NotebookNode:
@@ -119,7 +90,7 @@ def with_outputs(notebook: NotebookNode, executed: NotebookNode) -> NotebookNode
     return result
 
 
-def execute(source: Path, library: str) -> NotebookNode:
+def execute(source: Path) -> NotebookNode:
     """Run a chapter from its first cell to its last in a fresh kernel, in the chapters' folder."""
     notebook = read_source(source)
     made = os.environ.get("UNROLLED_DATA", "sample") == "sample"
@@ -129,6 +100,8 @@ def execute(source: Path, library: str) -> NotebookNode:
         kernel_name="python3",
         extra_arguments=["--log-level=40"],  # the kernel's own warnings are not the reader's
         record_timing=False,
+        shutdown_kernel="immediate",
+        on_notebook_start=leave_ctrl_c_to_python,
         resources={"metadata": {"path": str(CHAPTERS)}},
     )
     start = time.perf_counter()
@@ -138,10 +111,19 @@ def execute(source: Path, library: str) -> NotebookNode:
         cell["outputs"] = tidy(cell.outputs)
     executed.metadata["language_info"] = {"name": "python", "file_extension": ".py"}
     executed.metadata["unrolled"] = {
-        "digest": digest_of(notebook, library),
+        "digest": digest_of(notebook),
         "seconds": round(seconds),
+        "environment": environment(),
     }
     return with_outputs(notebook, executed)
+
+
+def leave_ctrl_c_to_python(notebook: NotebookNode) -> None:
+    """Let Ctrl-C raise KeyboardInterrupt: nbclient ends the kernel and then stumbles over it.
+
+    The kernel has a session of its own, and nbclient ends it when Python exits.
+    """
+    asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
 
 
 def tidy(outputs: Iterable[NotebookNode]) -> list[NotebookNode]:
@@ -178,13 +160,12 @@ def run(pattern: str) -> None:
     chosen = sources(pattern)
     if not chosen:
         raise SystemExit(f"No chapter's name starts with {pattern!r}; see chapters/.")
-    library = library_digest()
     data = os.environ.get("UNROLLED_DATA", "sample")
     folder = CHAPTERS if data == "sample" else ROOT / "_build" / data
     folder.mkdir(parents=True, exist_ok=True)
     for source in chosen:
         print(f"executing {source.stem} … ", end="", flush=True)
-        notebook = execute(source, library)
+        notebook = execute(source)
         write(notebook, folder / f"{source.stem}.ipynb")
         seconds = notebook.metadata["unrolled"]["seconds"]
         slow = seconds > LIMIT and folder == CHAPTERS
@@ -195,10 +176,9 @@ def run(pattern: str) -> None:
 
 def refresh() -> None:
     """Execute the stale chapters; give the others the prose of their source."""
-    library = library_digest()
     for source in sources():
         twin = read_twin(source)
-        if twin is None or is_stale(source, library):
+        if twin is None or is_stale(source):
             run(source.stem)
             continue
         notebook = with_outputs(read_source(source), twin)
@@ -207,7 +187,7 @@ def refresh() -> None:
             print(f"new prose: {source.stem}")
 
 
-def problems(source: Path, library: str) -> list[str]:
+def problems(source: Path) -> list[str]:
     """What is wrong with a chapter's twin, a sentence each; empty when it can be published."""
     twin = read_twin(source)
     if twin is None:
@@ -216,7 +196,7 @@ def problems(source: Path, library: str) -> list[str]:
     found = []
     if [_content(c) for c in notebook.cells] != [_content(c) for c in twin.cells]:
         found.append("the twin differs from its source; make book brings them together")
-    if twin.metadata.get("unrolled", {}).get("digest") != digest_of(notebook, library):
+    if twin.metadata.get("unrolled", {}).get("digest") != digest_of(notebook):
         found.append("the twin is stale; make book executes it")
     counts = [c.execution_count for c in twin.cells if is_code(c)]
     if counts != list(range(1, len(counts) + 1)):
@@ -281,11 +261,23 @@ def pictures_without_alt(markdown: str) -> list[str]:
 
 def check() -> None:
     """Print what is wrong with the twins; exit with 1 if anything is."""
-    library = library_digest()
-    found = [problem for source in sources() for problem in problems(source, library)]
+    found = [problem for source in sources() for problem in problems(source)]
     if found:
         raise SystemExit("\n".join(found))
     print(f"{len(sources())} twins are fresh")
+
+
+def without_traceback(work: Callable[[], None]) -> None:
+    """Do the work; a cell that fails or Ctrl-C ends the program with a line that says so."""
+    try:
+        work()
+    except CellTimeoutError:
+        raise SystemExit(f"\nStopped: a cell ran for over {CELL_LIMIT} s.") from None
+    except CellExecutionError as error:
+        raise SystemExit(f"\nA cell failed.\n{error}") from None
+    except KeyboardInterrupt:
+        print("\nStopped; every twin is whole. The same command goes on.", file=sys.stderr)
+        raise SystemExit(130) from None
 
 
 def main() -> None:
@@ -293,21 +285,13 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     runner = commands.add_parser("run", help="execute chapters, stale or not")
     runner.add_argument("chapter", nargs="?", default="", help="start of the name, such as 03")
-    commands.add_parser("refresh", help="execute the stale chapters, update the others' prose")
     commands.add_parser("check", help="say which twins cannot be published")
     options = parser.parse_args()
     os.environ.update(ENVIRONMENT)
-    try:
-        if options.command == "run":
-            run(options.chapter)
-        elif options.command == "refresh":
-            refresh()
-        else:
-            check()
-    except CellTimeoutError:
-        raise SystemExit(f"\nStopped: a cell ran for over {CELL_LIMIT} s.") from None
-    except CellExecutionError as error:
-        raise SystemExit(f"\nA cell failed.\n{error}") from None
+    if options.command == "run":
+        without_traceback(lambda: run(options.chapter))
+    else:
+        without_traceback(check)
 
 
 if __name__ == "__main__":
