@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 INSTALL ?= --require-hashes -r requirements.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help book test run check lab results ledger bench pictures screenshots site-report lock clean
+.PHONY: help book test run shake check lab results ledger bench pictures screenshots site-report lock clean
 
 help:  ## explain the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## */  make \1|/' | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -27,6 +27,9 @@ test: $(VENV)/installed  ## check everything: library, data, twins, results, pag
 
 run: $(VENV)/installed  ## execute chapters again: all, or those that CH=03 begins
 	@$(BIN)/python tools/twins.py run $(CH)
+
+shake: $(VENV)/installed  ## execute chapters disturbed, under other BLAS kernels: all, or CH="04 a1", RUNS=8 times
+	@$(BIN)/python tools/shake.py --runs $(or $(RUNS),8) $(CH)
 
 check: $(VENV)/installed  ## in seconds: lint, types, spelling, twins
 	@$(BIN)/ruff format --check --quiet src tests tools benchmarks chapters/conftest.py
