@@ -327,7 +327,11 @@ def main() -> None:
     for part in chosen:
         set_random_seed(0)
         measured = PARTS[part]()
-        machine = {"processor": record.processor(), "cores": os.cpu_count()}
+        machine = {
+            "processor": record.processor(),
+            "cores": os.cpu_count(),
+            "environment": record.environment(),
+        }
         origin = {"commit": record.commit(), "versions": record.versions(), **machine}
         bench["command"] = "make bench"
         bench["parts"][part] = {**origin, **measured}

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from unrolled.experiments.record import processor, versions, write_json
+from unrolled.experiments.record import environment, processor, versions, write_json
 
 ROOT = Path(__file__).resolve().parents[1]
 PATH = ROOT / "results" / "ledger.json"
@@ -109,7 +109,12 @@ def ledger() -> dict[str, Any]:
         }
         for label in [*chapters, *sorted(ROWS.keys() - chapters.keys())]
     }
-    head = {"command": "make ledger", "versions": versions(), "processor": processor()}
+    head = {
+        "command": "make ledger",
+        "versions": versions(),
+        "processor": processor(),
+        "environment": environment(),
+    }
     return {**head, "equations": rows}
 
 
