@@ -77,10 +77,3 @@ def test_docstring_says_where_it_comes_from_and_which_shapes_it_takes(name):
     arguments = inspect.signature(thing).parameters.values() if inspect.isfunction(thing) else ()
     if re.search("ndarray|ArrayLike", " ".join(str(a.annotation) for a in arguments)):
         assert any(SHAPE.search(text) for text in (own, *others)), own
-
-
-def test_the_core_can_be_read_in_an_evening():
-    core = ("activations", "cells", "layers", "losses", "optimizers", "model", "gradcheck")
-    texts = [(twins.ROOT / f"src/unrolled/{name}.py").read_text(encoding="utf-8") for name in core]
-    written = [line for text in texts for line in text.splitlines() if line.strip()]
-    assert len(written) <= 1200

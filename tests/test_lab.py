@@ -229,7 +229,7 @@ def test_models_and_words_are_small_in_small_files(tmp_path):
 
 def test_the_page_says_how_many_words_it_knows(page):
     known = sum(rank + 3 < 10_000 for rank in words_of("lstm").values())
-    assert f"It knows {known:,} words" in page.inner_text("article")
+    assert f"{known:,} words" in page.inner_text("article")
     header, _ = saving.read(saving.find("lstm"))
     assert page.inner_text("#lab-accuracy") == f"{header['test_accuracy'] * 100:.1f} %"
 
