@@ -8,6 +8,7 @@ tests/conftest.py names.
 import ast
 import functools
 import json
+import os
 import re
 import time
 from collections import Counter
@@ -63,6 +64,18 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return Groups(config, log)
 
 
+# BLAS threads of several workers would wait for each other's cores, spinning: a training took 12 s
+# of processor time instead of 5. A notebook has the reader's setting (chapters/conftest.py).
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "UNROLLED_TESTS_SET_OMP": "yes"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("about"):
+        about(config.getoption("about"))
+    if getattr(config.option, "numprocesses", None) and "OMP_NUM_THREADS" not in os.environ:
+        os.environ.update(ONE_THREAD)  # the workers, which start later, inherit it
+
+
 # What concerns a word: `make test K=layers`.
 
 
@@ -95,7 +108,8 @@ def about(word: str) -> tuple[set[Path], set[Path]]:
     tests = sorted((ROOT / "tests").glob("test_*.py"))
     chapters = sorted((ROOT / "chapters").glob("*.ipynb"))
     wanted = plain(word)
-    whole = {path for path in [*tests, *chapters] if wanted in plain(path.stem)}
+    whole = {path for path in tests if wanted in plain(path.stem)}
+    whole |= {path for path in chapters if wanted in plain(f"chapters/{path.stem}")}
     if not whole:
         whole = {path for path in tests if wanted in imports(path)}
     named = re.compile(rf"^ *def test_\w*{re.escape(wanted)}", re.MULTILINE)
@@ -104,11 +118,6 @@ def about(word: str) -> tuple[set[Path], set[Path]]:
         names = ", ".join(path.stem.removeprefix("test_") for path in [*tests, *chapters])
         raise pytest.UsageError(f"no test or chapter has {word!r} in its name; try one of: {names}")
     return whole, partly - whole
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    if config.getoption("about"):
-        about(config.getoption("about"))
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
