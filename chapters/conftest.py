@@ -1,5 +1,6 @@
 """How nbval runs the twins: under the settings they were recorded under; what a failure says."""
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,8 @@ def pytest_runtest_setup() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in SETTINGS.items():
             patch.setenv(name, value)
+        if "UNROLLED_TESTS_SET_OMP" in os.environ:  # tests/suite.py
+            patch.delenv("OMP_NUM_THREADS")
         return (yield)
 
 

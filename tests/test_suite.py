@@ -46,6 +46,8 @@ def test_a_word_stands_for_files_tests_and_chapters():
     assert not whole & partly
     whole, _ = map(names, suite.about("Vanishing-Gradients"))
     assert whole == {"04-vanishing-gradients.ipynb"}
+    whole, _ = map(names, suite.about("chapters"))
+    assert whole >= {"test_chapters.py", "04-vanishing-gradients.ipynb", "05-lstm.ipynb"}
 
 
 def test_a_module_without_tests_of_its_name_stands_for_the_files_that_import_it():
