@@ -9,6 +9,7 @@ import pytest
 
 import ledger
 from browser import absent, browser_fixture, site_fixture  # noqa: F401  (fixtures for every test)
+from checkout import copy_fixture  # noqa: F401
 from small_reviews import TEXTS, write_npz
 from unrolled.datasets import imdb
 

@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # Files that take long, the longest first; the others, shorter, fill the gaps at the end.
 LONG = (
+    "test_book.py",
     "test_commands.py",
     "test_twins.py",
     "test_lab.py",

@@ -1,36 +1,18 @@
 """The README's commands do what it says. They run in a copy, so that nothing here changes."""
 
-import hashlib
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
 import urllib.request
 from pathlib import Path
 
-import pytest
-
+from checkout import ROOT, run
 from unrolled.experiments.plan import PLAN
 
-ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PARTS = (
-    ".ci",
-    "chapters",
-    "docs",
-    "results",
-    "src",
-    "tests",
-    "tools",
-    "benchmarks",
-    "_static",
-    "lab",
-    "models",
-    "cover",
-)
 
 
 def shown_commands():
@@ -52,37 +34,6 @@ HERE = {
 }
 
 
-@pytest.fixture(scope="module")
-def copy(tmp_path_factory):
-    """The checkout's files in another folder, with the same environment as `.venv`."""
-    folder = tmp_path_factory.mktemp("copy") / "unrolled"
-    folder.mkdir()
-    unwanted = shutil.ignore_patterns("__pycache__", ".*_checkpoints", "*.egg-info", ".partial")
-    for part in PARTS:
-        if (ROOT / part).exists():
-            shutil.copytree(ROOT / part, folder / part, ignore=unwanted)
-    for path in ROOT.iterdir():
-        if path.is_file() and path.name != ".git":
-            shutil.copy2(path, folder)
-    (folder / ".venv").symlink_to(sys.prefix)
-    return folder
-
-
-def run(folder, command, **environment):
-    """Run a command line in `folder`; returns its exit status and all it printed."""
-    options = {"capture_output": True, "text": True, "shell": True, "cwd": folder}
-    # Under `make test` an inner make would print its folder, and take over the outer one's flags.
-    inherited = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL")}
-    done = subprocess.run(command, env={**inherited, **environment}, **options)
-    return done.returncode, done.stdout + done.stderr
-
-
-def contents(folder):
-    """Path -> digest of each file below `folder`."""
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
-
-
 def test_every_command_of_the_readme_is_run_by_someone():
     assert set(shown_commands()) == BY_CI | HERE
     assert set((ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()) >= BY_CI
@@ -94,30 +45,6 @@ def test_make_alone_explains_every_target(copy):
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = re.search(r"\.PHONY: (.*)", makefile)[1].split()
     assert [line.split()[1] for line in shown.splitlines()] == targets
-
-
-def test_a_second_book_executes_nothing_and_a_changed_chapter_only_itself(copy):
-    status, shown = run(copy, "make book")
-    assert status == 0, shown
-    assert shown.strip().endswith("_build/html/index.html")
-    assert (copy / "_build/html/chapters/07-imdb.html").exists()
-    first = contents(copy / "_build/html")
-
-    status, shown = run(copy, "make book", PYTHONHASHSEED="5")
-    assert status == 0, shown
-    assert contents(copy / "_build/html") == first, "two builds differ"
-    assert "executing" not in shown
-    assert "installing" not in shown
-
-    source = copy / "chapters" / "02-core-concepts.md"
-    text = source.read_text(encoding="utf-8")
-    more = "\n```{code-cell} ipython3\nprint('a new cell')\n```\n"
-    source.write_text(text + more, encoding="utf-8")
-    status, shown = run(copy, "make book")
-    assert status == 0, shown
-    assert re.findall(r"executing (\S+)", shown) == ["02-core-concepts"]
-    page = (copy / "_build/html/chapters/02-core-concepts.html").read_text(encoding="utf-8")
-    assert "a new cell" in page
 
 
 def test_check_is_clean_and_finds_a_fault(copy):
