@@ -11,6 +11,7 @@ import json
 import os
 import re
 import time
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,14 +35,30 @@ LONG = (
 )
 
 
+# Long files whose tests share nothing, so that they need not run in one worker.
+SPLIT = ("test_layers.py", "test_model.py", "test_experiments_best.py")
+
+
 def group(nodeid: str) -> str:
     """Tests of one group run in one worker, in order: a file's, or those on one page of the book.
 
     Pages are opened one by one (test_site.py), so each is a group, and they spread over workers.
+    So do the functions of the files in SPLIT, but for those with equations: they are counted
+    together for the ledger (conftest.py).
     """
     file, _, test = nodeid.partition("::")
-    page = test.partition("[")[2].removesuffix("]")
-    return f"{file}[{page}]" if page.endswith(".html") else file
+    function, _, page = test.partition("[")
+    if page.endswith(".html]"):
+        return f"{file}[{page}"
+    if Path(file).name in SPLIT and function not in formulas(ROOT / file):
+        return f"{file} {zlib.crc32(function.encode()) % 4}"
+    return file
+
+
+@functools.cache
+def formulas(path: Path) -> set[str]:
+    """The tests of a file that hold an equation."""
+    return {*re.findall(r"def (test_\w+)\([^)]*\brecord\b", path.read_text(encoding="utf-8"))}
 
 
 def place(path: Path) -> tuple[int, int]:
