@@ -1,6 +1,7 @@
 """How the tests run: in groups, by a word that they concern; the line that `make test` ends on."""
 
 import json
+import re
 
 import pytest
 
@@ -18,6 +19,16 @@ import suite
 )
 def test_a_file_or_a_page_runs_in_one_worker(nodeid, group):
     assert suite.group(nodeid) == group
+
+
+def test_a_split_file_runs_in_several_workers_but_its_formulas_in_one():
+    path = suite.ROOT / "tests" / "test_layers.py"
+    found = re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    groups = {name: suite.group(f"tests/test_layers.py::{name}[1]") for name in found}
+    assert len(set(groups.values())) == 5
+    assert {groups[name] for name in suite.formulas(path)} == {"tests/test_layers.py"}
+    assert "test_glorot_uniform" in suite.formulas(path)
+    assert "test_any_number_of_threads_gives_the_same_bits" not in suite.formulas(path)
 
 
 def test_long_files_come_first_then_chapters_by_their_seconds_then_short_files(tmp_path):
