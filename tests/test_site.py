@@ -34,36 +34,12 @@ THIN = """() => {
     seen.add(key);
   }
 }"""
-# axe-core's complaints as lines; colours alone where only the theme has changed. How well a text
-# stands out follows from its computed style, from what it lies on, and, of a link, from the text
-# around it: of all elements that are alike in these, one is looked at.
+# axe-core's complaints as lines; colours alone where only the theme has changed.
 RUN_AXE = """async (colours) => {
-  const OWN = ["color", "fontSize", "fontWeight", "textDecorationLine", "textShadow", "visibility"];
-  const GROUND = {backgroundColor: "rgba(0, 0, 0, 0)", backgroundImage: "none", opacity: "1",
-    position: "static", filter: "none", mixBlendMode: "normal"};
-  const seen = new Set(), alike = [];
-  const walk = (element, ground, around) => {
-    const style = getComputedStyle(element);
-    const own = OWN.map((name) => style[name]).join();
-    for (const [name, usual] of Object.entries(GROUND))
-      if (style[name] !== usual) ground += `|${name}: ${style[name]}`;
-    const text = [...element.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
-    const kind = [ground, own, element.tagName === "A" ? around : ""].join("|");
-    if ((text || element.matches("a, input, select, textarea")) && !seen.has(kind)) {
-      seen.add(kind);
-      alike.push(element);
-    }
-    for (const child of element.children) walk(child, ground, own);
-  };
-  walk(document.body, "", "");
   const options = {preload: false, resultTypes: ["violations"]};
-  const COLOURS = ["color-contrast", "link-in-text-block"];
-  const runs = [await axe.run({include: alike}, {...options, runOnly: COLOURS})];
-  if (!colours) {
-    const rules = Object.fromEntries(COLOURS.map((name) => [name, {enabled: false}]));
-    runs.push(await axe.run(document, {...options, rules}));
-  }
-  return runs.flatMap((found) => found.violations).flatMap((v) => v.nodes.map(
+  if (colours) options.runOnly = ["color-contrast", "link-in-text-block"];
+  const found = await axe.run(document, options);
+  return found.violations.flatMap((v) => v.nodes.map(
     (n) => `${v.id} (${v.impact}): ${n.html.slice(0, 150)} ${n.failureSummary.slice(0, 300)}`));
 }"""
 # Elements that stick out of the window and lie in no box that scrolls by itself.

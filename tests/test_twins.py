@@ -135,7 +135,7 @@ def test_a_change_of_what_it_depends_on_makes_the_twin_stale(chapter, monkeypatc
     assert twins.is_stale(chapter)
     (problem,) = twins.problems(chapter)
     assert "stale" in problem
-    assert "make book" in problem
+    assert "make run CH=99" in problem
 
 
 def test_a_twin_says_where_it_was_executed(chapter):
