@@ -6,7 +6,7 @@ import pytest
 import dependencies
 
 FILES = {
-    "requirements.txt": "numpy==2.4.6",
+    "requirements.txt": "numpy==2.4.6\n    # via keras\n",
     "src/unrolled/__init__.py": 'NAME = "library"\n',
     "src/unrolled/cells.py": '"""Steps."""\n\nONE = 1  # a comment\n',
     "src/unrolled/layers.py": "def layer():\n    from unrolled import cells\n",
@@ -88,6 +88,7 @@ def test_what_the_outputs_depend_on_makes_the_twin_stale(root, code, name, befor
         ("import unrolled.cells", CELLS, "a comment", "another"),
         ("import unrolled.cells", CELLS, '"""Steps."""', '"""Steps,\n\nexplained."""'),
         ("import unrolled.cells", "src/unrolled/words.txt", "film", "plot"),
+        ("1 + 1", "requirements.txt", "via keras", "via tensorflow"),
         ("imdb = bench = 1", "results/imdb-rnn-seed0.json", "{}", "[]"),
         ("read_results('imdb')", "results/bench.json", "{}", "[]"),
         ("import unrolled.cells", "models/lstm.npz", "weights", "others"),

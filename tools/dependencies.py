@@ -2,7 +2,7 @@
 
 That is the chapter's code; the modules of the library that it imports, directly or not; the
 recorded runs and stored models that it names; the data that those modules read; the lock file.
-Comments and docstrings of the library do not count, unless the code shows them.
+Comments, and docstrings of the library, do not count, unless the code shows them.
 """
 
 import ast
@@ -48,9 +48,10 @@ def contents(cells: list[str], root: Path = ROOT) -> list[tuple[Path, bytes]]:
     data = [p for p in sorted((root / "src").glob("**/*.*")) if f'"{p.name}"' in kept]
     models = quoted([*cells, *experiments])
     stored = [p for p in sorted((root / "models").glob("*.npz")) if p.stem in models]
-    plain = [*runs, *data, *stored, root / "requirements.txt"]
-    found = [(path, text.encode()) for path, text in library]
-    return found + [(path, path.read_bytes()) for path in plain if path.exists()]
+    lock = root / "requirements.txt"
+    locked = re.sub(r"^\s*#.*\n", "", lock.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    found = [(path, text.encode()) for path, text in [*library, (lock, locked)]]
+    return found + [(path, path.read_bytes()) for path in [*runs, *data, *stored]]
 
 
 def quoted(cells: Iterable[str]) -> set[str]:
