@@ -197,8 +197,8 @@ def problems(source: Path) -> list[str]:
     if [_content(c) for c in notebook.cells] != [_content(c) for c in twin.cells]:
         found.append("the twin differs from its source; make book brings them together")
     if twin.metadata.get("unrolled", {}).get("digest") != digest_of(notebook):
-        number = source.name.partition("-")[0]
-        found.append(f"the twin is stale; make run CH={number} executes it, make book all such")
+        chapter = source.name.partition("-")[0]
+        found.append(f"the twin is stale; make run CH={chapter} executes it, make book all such")
     counts = [c.execution_count for c in twin.cells if is_code(c)]
     if counts != list(range(1, len(counts) + 1)):
         found.append(f"execution counts are {counts}, not 1, 2, 3 …; make run executes it in order")
