@@ -41,6 +41,8 @@ def copy_fixture(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for path in ROOT.iterdir():
         if path.is_file() and path.name != ".git":
             shutil.copy2(path, folder)
+    for name in ("pyproject.toml", "requirements.txt"):
+        os.utime(folder / name, (0, 0))  # older than what is installed: make installs nothing
     (folder / ".venv").symlink_to(sys.prefix)
     return folder
 

@@ -10,6 +10,8 @@ import time
 import psutil
 import pytest
 
+import book as program
+import site_pages
 from checkout import ROOT, contents, run
 
 CHAPTER = "chapters/02-core-concepts"
@@ -94,24 +96,22 @@ def test_a_fault_in_a_page_leaves_the_book_that_was_there(book, chapter):
 
 
 def test_ctrl_c_ends_the_book_with_a_line_and_leaves_every_twin_whole(book, chapter):
+    ready = book / "chapters" / "ready"
     text = chapter.read_text(encoding="utf-8")
-    wait = "\n```{code-cell} ipython3\nimport time\n\ntime.sleep(300)\n```\n"
-    chapter.write_text(text + wait, encoding="utf-8")
+    wait = "from pathlib import Path\nimport time\n\nPath('ready').touch()\ntime.sleep(300)"
+    more = f"\n```{{code-cell}} ipython3\n{wait}\n```\n"
+    chapter.write_text(text + more, encoding="utf-8")
     twins = {path: path.read_bytes() for path in book.glob("chapters/*.ipynb")}
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     building = subprocess.Popen(["make", "book"], cwd=book, start_new_session=True, **options)
-    shown = ""
-    while "executing 02-core-concepts" not in shown:
-        letter = building.stdout.read(1)
-        assert letter, shown
-        shown += letter
-    kernels = []
-    while not kernels:  # as long as the kernel starts, Ctrl-C is nbclient's
+    while not ready.exists():
+        assert building.poll() is None, building.stdout.read()
         time.sleep(0.2)
-        kernels = children_of(building.pid, "ipykernel_launcher")
-    time.sleep(2)
+    ready.unlink()
+    kernels = children_of(building.pid, "ipykernel_launcher")
+    assert kernels
     os.killpg(building.pid, signal.SIGINT)
-    shown += building.communicate(timeout=60)[0]
+    shown = building.communicate(timeout=60)[0]
     assert building.returncode != 0
     assert "Stopped; every twin is whole." in shown
     assert "Traceback" not in shown
@@ -123,3 +123,63 @@ def children_of(pid, name):
     """The numbers of the processes below `pid` whose command line has the name."""
     found = psutil.Process(pid).children(recursive=True)
     return [process.pid for process in found if name in " ".join(process.cmdline())]
+
+
+FILES = (
+    "glossary.md",
+    "_config.yml",
+    "references.bib",
+    "requirements.txt",
+    "chapters/01-background.ipynb",
+    "chapters/images/map.svg",
+    "_static/unrolled.css",
+    "cover/preview.png",
+    "_build/extra/lab/models.js",
+    "tools/site_mends.py",
+)
+
+
+@pytest.mark.parametrize("changed", FILES)
+def test_whatever_pages_are_made_of_makes_the_book_be_written_anew(tmp_path, monkeypatch, changed):
+    monkeypatch.setattr(program, "ROOT", tmp_path)
+    for name in (*FILES, "chapters/01-background.md"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("before", encoding="utf-8")
+    before = program.inputs(program.INPUTS)
+    (tmp_path / "chapters/01-background.md").write_text("after", encoding="utf-8")
+    assert program.inputs(program.INPUTS) == before  # its twin is what is published
+    (tmp_path / changed).write_text("after", encoding="utf-8")
+    assert program.inputs(program.INPUTS) != before
+
+
+def test_a_page_is_mended_again_if_anything_it_is_made_of_has_changed(tmp_path, monkeypatch):
+    out = tmp_path / "html"
+    out.mkdir()
+    page, other, picture = out / "a.html", out / "b.html", out / "p.svg"
+    picture.write_text("a picture", encoding="utf-8")
+    mended = []
+
+    def mend(text, path, _):
+        mended.append(path.name)
+        return f"mended: {text}"
+
+    monkeypatch.setattr(site_pages, "mend", mend)
+
+    def again(text='<img class="x" src="p.svg">'):
+        mended.clear()
+        page.write_text(text, encoding="utf-8")
+        other.write_text("other", encoding="utf-8")
+        site_pages.mend_all(out)
+        assert page.read_text(encoding="utf-8") == f"mended: {text}"
+        return mended
+
+    assert again() == ["a.html", "b.html"]
+    assert again() == []
+    assert again("new") == ["a.html"]
+    assert again() == ["a.html"], "what a build had no use for is dropped"
+    picture.write_text("another", encoding="utf-8")
+    assert again() == ["a.html"]
+    monkeypatch.setenv("UNROLLED_URL", "https://example.org")
+    assert again() == ["a.html", "b.html"]
+    monkeypatch.setattr(site_pages, "__file__", str(tmp_path / "site_pages.py"))  # other programs
+    assert again() == ["a.html", "b.html"]

@@ -4,6 +4,7 @@ import nbformat
 import pytest
 
 import dependencies
+import twins
 
 FILES = {
     "requirements.txt": "numpy==2.4.6\n    # via keras\n",
@@ -56,7 +57,8 @@ CELLS, LAYERS, IMDB = (f"src/unrolled/{n}.py" for n in ("cells", "layers", "expe
         ("import unrolled.cells", CELLS, "ONE = 1", "ONE = 2"),
         ("from unrolled import cells", CELLS, "ONE = 1", "ONE = 2"),
         ("from unrolled.cells import ONE", CELLS, "ONE = 1", "ONE = 2"),
-        ("%time import unrolled.cells", "requirements.txt", "2.4.6", "2.5.0"),
+        ("%time import unrolled.cells", CELLS, "ONE = 1", "ONE = 2"),
+        ("files = !ls\nimport unrolled.cells\ncells?", CELLS, "ONE = 1", "ONE = 2"),
         ("from unrolled.layers import layer", CELLS, "ONE = 1", "ONE = 2"),
         ("from unrolled import lonely", "src/unrolled/__init__.py", "library", "book"),
         ("def f():\n    from unrolled import lonely", "src/unrolled/lonely.py", "True", "False"),
@@ -69,6 +71,13 @@ CELLS, LAYERS, IMDB = (f"src/unrolled/{n}.py" for n in ("cells", "layers", "expe
         ("read_results('imdb')", IMDB, "words", "cells"),
         ("read_results('imdb')", "src/unrolled/words.py", "NAME", "OTHER"),
         ("from unrolled.experiments import imdb", "results/imdb-rnn-seed0.json", "{}", "[]"),
+        ('Path("../results/bench.json")', "results/bench.json", "{}", "[]"),
+        (
+            "from unrolled.experiments import (\n    imdb,\n)",
+            "results/imdb-rnn-seed0.json",
+            "{}",
+            "[]",
+        ),
         ('open("bench.json")', "results/bench.json", "{}", "[]"),
         ("show('imdb-rnn-seed0')", "results/imdb-rnn-seed0.json", "{}", "[]"),
         ('load_model("lstm")', "models/lstm.npz", "weights", "others"),
@@ -115,5 +124,16 @@ def test_code_without_comments_is_the_same_code():
     assert plain == 'def f(x):\n    return "# é", x\nclass A:\n    y = f(1)'
 
 
+def test_empty_lines_count_in_a_string_alone():
+    code = 'TEXT = """a \n\n  # b\n"""\n\n\nz = 1  \n'
+    assert dependencies.without_comments(code) == 'TEXT = """a \n\n  # b\n"""\nz = 1  '
+
+
 def test_a_module_that_is_no_code_counts_as_it_stands():
     assert dependencies.without_comments("def f(:  # é\n") == "def f(:  # é\n"
+
+
+def test_the_chapter_of_the_ledger_depends_on_the_ledger():
+    cells = twins.read_source(twins.CHAPTERS / "a3-formula-ledger.md").cells
+    found = dependencies.contents([cell.source for cell in cells if twins.is_code(cell)])
+    assert "ledger.json" in {path.name for path, _ in found}

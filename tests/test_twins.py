@@ -130,6 +130,21 @@ def test_a_change_of_code_makes_the_twin_stale(chapter):
     assert any("stale" in problem for problem in twins.problems(chapter))
 
 
+def test_a_twin_with_other_code_or_executed_out_of_order_is_stale(chapter):
+    def other_code(notebook):
+        notebook.cells[1].source = "print(7 * 7)"
+
+    def out_of_order(notebook):
+        notebook.cells[1].execution_count = 9
+
+    whole = chapter.with_suffix(".ipynb").read_bytes()
+    for change in (other_code, out_of_order):
+        chapter.with_suffix(".ipynb").write_bytes(whole)
+        assert not twins.is_stale(chapter)
+        spoil(chapter, change)
+        assert twins.is_stale(chapter)
+
+
 def test_a_change_of_what_it_depends_on_makes_the_twin_stale(chapter, monkeypatch):
     monkeypatch.setattr(twins, "digest_of", lambda notebook: "another")  # test_dependencies.py
     assert twins.is_stale(chapter)

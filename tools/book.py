@@ -13,7 +13,7 @@ import os
 import platform
 import shutil
 from collections.abc import Iterable
-from importlib.metadata import version
+from importlib.metadata import distributions
 from pathlib import Path
 
 import lab
@@ -44,7 +44,6 @@ SETTINGS = {
     "latex_individualpages": False,
     "nitpicky": True,
 }
-PACKAGES = ("jupyter-book", "myst-nb", "sphinx", "sphinx-book-theme")
 
 
 def digest(files: Iterable[Path], root: Path) -> str:
@@ -58,9 +57,9 @@ def digest(files: Iterable[Path], root: Path) -> str:
 
 
 def inputs(patterns: Iterable[str]) -> str:
-    """Digest of the files that match, of Sphinx's version and of the published address."""
+    """Digest of the files that match, of what is installed and of the published address."""
     found = {path for pattern in patterns for path in ROOT.glob(pattern)}
-    packages = [f"{name} {version(name)}" for name in PACKAGES]
+    packages = sorted({f"{found.name} {found.version}" for found in distributions()})
     around = [platform.python_version(), *packages, os.environ.get("UNROLLED_URL", "")]
     return digest(found, ROOT) + hashlib.sha256("\n".join(around).encode()).hexdigest()
 
@@ -68,11 +67,6 @@ def inputs(patterns: Iterable[str]) -> str:
 def outputs() -> str:
     """Digest of the built book."""
     return digest(SITE.rglob("*"), SITE)
-
-
-def stamp() -> dict[str, str]:
-    """What the stamp should hold if the book is as it ought to be."""
-    return {"inputs": inputs(INPUTS), "programs": inputs(PROGRAMS), "outputs": outputs()}
 
 
 def last() -> dict[str, str]:
@@ -84,11 +78,17 @@ def last() -> dict[str, str]:
 
 
 def write_pages() -> None:
-    """Let Sphinx write all pages into WORK, then put them in the place of SITE."""
+    """Let Sphinx write all pages into WORK, then put them in the place of SITE.
+
+    The stamp is away meanwhile: a build that ends in any other way is begun from nothing again,
+    since Sphinx does not repeat its warnings of what it has read.
+    """
     from jupyter_book.sphinx import build_sphinx  # type: ignore[import-untyped]
 
-    if last().get("programs") != inputs(PROGRAMS):
+    made_from = {"inputs": inputs(INPUTS), "programs": inputs(PROGRAMS)}
+    if last().get("programs") != made_from["programs"]:
         shutil.rmtree(WORK, ignore_errors=True)  # what was read by other programs is read again
+    STAMP.unlink(missing_ok=True)
     shutil.rmtree(WORK / "html", ignore_errors=True)
     WORK.mkdir(parents=True, exist_ok=True)
     failed = build_sphinx(
@@ -104,23 +104,26 @@ def write_pages() -> None:
         keep_going=True,
     )
     if failed:
-        # Sphinx does not repeat the warnings of what it has read, so it has to read all again.
-        shutil.rmtree(WORK)
         if isinstance(failed, KeyboardInterrupt):
             raise SystemExit(130)  # Sphinx has said so
         raise SystemExit("The book was not built: see the warnings above.")
-    shutil.rmtree(SITE, ignore_errors=True)
+    old = WORK / "old"
+    shutil.rmtree(old, ignore_errors=True)
+    if SITE.exists():
+        os.replace(SITE, old)
     os.replace(WORK / "html", SITE)
-    STAMP.write_text(json.dumps(stamp()), encoding="utf-8")
+    shutil.rmtree(old, ignore_errors=True)
+    STAMP.write_text(json.dumps({**made_from, "outputs": outputs()}), encoding="utf-8")
 
 
 def build() -> None:
     """Bring the twins, the lab and the pages up to date, and print where the book lies."""
-    os.environ.update(twins.ENVIRONMENT)
+    os.environ.update(twins.ENVIRONMENT, UNROLLED_DATA="sample")
     gc.disable()  # looking for garbage among Sphinx's millions of nodes takes half of the time
     twins.refresh()
     lab.main()
-    if last() == stamp():
+    there = last()
+    if (there.get("inputs"), there.get("outputs")) == (inputs(INPUTS), outputs()):
         print("nothing has changed")
     else:
         print("writing the pages …", flush=True)

@@ -57,12 +57,14 @@ def contents(cells: list[str], root: Path = ROOT) -> list[tuple[Path, bytes]]:
 def quoted(cells: Iterable[str]) -> set[str]:
     """The words that stand in quotes in the code, and the experiments that it imports.
 
-    `read_results("imdb")`, `"bench.json"` and `load_model("lstm")` name imdb, bench and lstm.
+    `read_results("imdb")`, `"../results/bench.json"` and `load_model("lstm")` name imdb, bench and
+    lstm.
     """
-    text = "\n".join(cells)
-    found = {word.lower() for word in re.findall(r"""["'](\w+)["'.-]""", text)}
-    for names in re.findall(r"^\s*from unrolled\.experiments import (.+)", text, re.MULTILINE):
-        found |= set(re.findall(r"\w+", names))
+    found = set()
+    for cell in cells:
+        words = re.findall(r"""["'](?:[\w.-]+/)*(\w+)["'.-]""", cell)
+        found |= {word.lower() for word in words}
+        found |= {name.rpartition(".")[2] for name in imported(cell) if ".experiments." in name}
     return found
 
 
@@ -99,9 +101,11 @@ def imported(code: str) -> frozenset[str]:
     """Dotted names of the library that the code imports anywhere, or names in a string.
 
     A string counts, since a chapter may start `python -m unrolled.experiments` or `python -c`.
-    Lines of IPython's own (`%time`, `!ls`) are left out; code that is none names nothing.
+    IPython's own signs (`%time`, `!ls`, `x = !ls`, `thing?`) are left out; code that is none names
+    nothing.
     """
-    code = re.sub(r"^\s*[%!].*$", "", code, flags=re.MULTILINE)
+    code = re.sub(r"^( *)%+\w+ *", r"\1", code, flags=re.MULTILINE)
+    code = re.sub(r"^( *)(?:\w+ = )?!.*$|\?+$", r"\1", code, flags=re.MULTILINE)
     try:
         tree = ast.parse(code)
     except SyntaxError:
@@ -127,6 +131,10 @@ def without_comments(code: str) -> str:
     except SyntaxError:
         return code
     lines = [line.encode() for line in code.splitlines()]  # ast counts columns in bytes
+    inside = set()  # the rows that lie in a string, whose ends and empty lines count
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant | ast.JoinedStr):
+            inside |= set(range(node.lineno, node.end_lineno or node.lineno))
     for node in ast.walk(tree):
         if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
             continue
@@ -135,10 +143,12 @@ def without_comments(code: str) -> str:
             start, end = text.lineno - 1, (text.end_lineno or text.lineno) - 1
             lines[end] = lines[end][text.end_col_offset :]
             lines[start:end] = [b""] * (end - start)
+            inside -= set(range(start, end + 1))
     for token in tokenize.generate_tokens(io.StringIO(code).readline):
         if token.type == tokenize.COMMENT:
             row, column = token.start
             line = code.splitlines()[row - 1]
             if lines[row - 1].decode() == line:
-                lines[row - 1] = line[:column].encode()
-    return "\n".join(line.decode().rstrip() for line in lines if line.strip())
+                lines[row - 1] = line[:column].rstrip().encode()
+    kept = [line for row, line in enumerate(lines) if row in inside or line.strip()]
+    return b"\n".join(kept).decode()

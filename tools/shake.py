@@ -20,6 +20,7 @@ from xml.etree import ElementTree
 from tqdm import tqdm
 
 import twins
+from unrolled.experiments.record import has_avx512
 
 # One a run, in turn. An empty value: not set, so that the library chooses for this processor.
 SETTINGS = (
@@ -27,7 +28,7 @@ SETTINGS = (
     {"OPENBLAS_CORETYPE": "Haswell", "TF_ENABLE_ONEDNN_OPTS": "0"},
     {"OPENBLAS_CORETYPE": "Prescott"},
     {"OPENBLAS_CORETYPE": "Sandybridge", "UNROLLED_THREADS": "1", "OMP_NUM_THREADS": "1"},
-    {"OPENBLAS_CORETYPE": "SkylakeX", "UNROLLED_THREADS": "3"},
+    {"OPENBLAS_CORETYPE": "SkylakeX" if has_avx512() else "", "UNROLLED_THREADS": "3"},
     {"OPENBLAS_CORETYPE": "Zen"},
     {"OPENBLAS_CORETYPE": "", "UNROLLED_THREADS": "1", "TF_ENABLE_ONEDNN_OPTS": "0"},
     {"OPENBLAS_CORETYPE": "Nehalem", "OMP_NUM_THREADS": "1"},
@@ -38,7 +39,8 @@ RUNS = len(SETTINGS)
 def environment(run: int, home: Path) -> dict[str, str]:
     """The variables of a run's kernels: its setting, and the folder whose start file disturbs."""
     wanted = {**SETTINGS[run % len(SETTINGS)], "UNROLLED_SHAKE": str(run), "IPYTHONDIR": str(home)}
-    kept = {name: value for name, value in os.environ.items() if name not in wanted}
+    set_by_runs = {name for setting in SETTINGS for name in setting}
+    kept = {name: value for name, value in os.environ.items() if name not in set_by_runs}
     return kept | {name: value for name, value in wanted.items() if value}
 
 

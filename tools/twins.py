@@ -7,6 +7,7 @@ A twin is stale when something its outputs depend on has changed since it was ex
 import argparse
 import asyncio
 import copy
+import fcntl
 import hashlib
 import json
 import os
@@ -16,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import jupytext
 import nbformat
@@ -75,7 +77,13 @@ def is_stale(source: Path) -> bool:
     twin = read_twin(source)
     if twin is None:
         return True
-    return bool(twin.metadata.get("unrolled", {}).get("digest") != digest_of(read_source(source)))
+    notebook = read_source(source)
+    ran = [cell for cell in twin.cells if is_code(cell)]
+    return (
+        [cell.source for cell in ran] != [c.source for c in notebook.cells if is_code(c)]
+        or [cell.execution_count for cell in ran] != list(range(1, len(ran) + 1))
+        or bool(twin.metadata.get("unrolled", {}).get("digest") != digest_of(notebook))
+    )
 
 
 def with_outputs(notebook: NotebookNode, executed: NotebookNode) -> NotebookNode:
@@ -90,18 +98,30 @@ def with_outputs(notebook: NotebookNode, executed: NotebookNode) -> NotebookNode
     return result
 
 
+class Client(NotebookClient):
+    """An nbclient that leaves Ctrl-C to Python, which raises KeyboardInterrupt.
+
+    nbclient would end the kernel and then stumble over that. The kernel has a session of its own,
+    and is ended when Python exits.
+    """
+
+    async def async_start_new_kernel(self, **options: Any) -> None:
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
+        await super().async_start_new_kernel(**options)
+
+
 def execute(source: Path) -> NotebookNode:
     """Run a chapter from its first cell to its last in a fresh kernel, in the chapters' folder."""
     notebook = read_source(source)
+    digest = digest_of(notebook)  # before the code runs: what changes meanwhile makes it stale
     made = os.environ.get("UNROLLED_DATA", "sample") == "sample"
-    client = NotebookClient(
+    client = Client(
         copy.deepcopy(notebook),
         timeout=CELL_LIMIT if made else None,
         kernel_name="python3",
         extra_arguments=["--log-level=40"],  # the kernel's own warnings are not the reader's
         record_timing=False,
         shutdown_kernel="immediate",
-        on_notebook_start=leave_ctrl_c_to_python,
         resources={"metadata": {"path": str(CHAPTERS)}},
     )
     start = time.perf_counter()
@@ -111,19 +131,11 @@ def execute(source: Path) -> NotebookNode:
         cell["outputs"] = tidy(cell.outputs)
     executed.metadata["language_info"] = {"name": "python", "file_extension": ".py"}
     executed.metadata["unrolled"] = {
-        "digest": digest_of(notebook),
+        "digest": digest,
         "seconds": round(seconds),
         "environment": environment(),
     }
     return with_outputs(notebook, executed)
-
-
-def leave_ctrl_c_to_python(notebook: NotebookNode) -> None:
-    """Let Ctrl-C raise KeyboardInterrupt: nbclient ends the kernel and then stumbles over it.
-
-    The kernel has a session of its own, and nbclient ends it when Python exits.
-    """
-    asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
 
 
 def tidy(outputs: Iterable[NotebookNode]) -> list[NotebookNode]:
@@ -269,9 +281,16 @@ def check() -> None:
 
 
 def without_traceback(work: Callable[[], None]) -> None:
-    """Do the work; a cell that fails or Ctrl-C ends the program with a line that says so."""
+    """Do the work; a cell that fails or Ctrl-C ends the program with a line that says so.
+
+    Two programs that write twins or pages wait for each other.
+    """
+    lock = ROOT / "_build" / "lock"
+    lock.parent.mkdir(exist_ok=True)
     try:
-        work()
+        with lock.open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            work()
     except CellTimeoutError:
         raise SystemExit(f"\nStopped: a cell ran for over {CELL_LIMIT} s.") from None
     except CellExecutionError as error:
@@ -292,7 +311,7 @@ def main() -> None:
     if options.command == "run":
         without_traceback(lambda: run(options.chapter))
     else:
-        without_traceback(check)
+        check()
 
 
 if __name__ == "__main__":

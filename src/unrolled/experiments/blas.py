@@ -2,8 +2,7 @@
 
 The same seed, the same code, other roundings: what the accuracies differ by is what another
 processor may do to a recorded run. Each kernel has a process of its own, since BLAS chooses when it
-is loaded; a kernel that this processor lacks, for which BLAS takes another, is left out.
-Book: chapter 8.
+is loaded. A kernel that this processor lacks is left out. Book: chapter 8.
 """
 
 import json
@@ -14,11 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from unrolled.experiments.record import data_entry
+from unrolled.experiments.record import data_entry, has_avx512
 
 NAMED_BY = ()
-# OpenBLAS's kernels for x86, oldest first; the newest wants AVX-512. NumPy's wheels have no more.
-KERNELS = ("Prescott", "Sandybridge", "Haswell", "SkylakeX")
+# OpenBLAS's kernels for x86, oldest first; for other names NumPy's wheels take one of these.
+KERNELS = ("Prescott", "Sandybridge", "Haswell", *(("SkylakeX",) if has_avx512() else ()))
 
 
 @dataclass(frozen=True)

@@ -204,6 +204,14 @@ def environment() -> dict[str, str | int]:
     }
 
 
+def has_avx512() -> bool:
+    """Whether this processor has what OpenBLAS's kernel SkylakeX needs; without it that crashes."""
+    try:
+        return "avx512f" in Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return False
+
+
 def processor() -> str:
     """The processor's name as the system gives it."""
     if sys.platform == "linux":
