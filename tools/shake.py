@@ -36,6 +36,14 @@ SETTINGS = (
 RUNS = len(SETTINGS)
 
 
+def prepared(home: Path) -> Path:
+    """Make `home` the folder of IPython's settings whose kernels start with disturb.py."""
+    start = home / "profile_default" / "startup" / "disturb.py"
+    start.parent.mkdir(parents=True)
+    start.write_bytes(Path(__file__).with_name("disturb.py").read_bytes())
+    return home
+
+
 def environment(run: int, home: Path) -> dict[str, str]:
     """The variables of a run's kernels: its setting, and the folder whose start file disturbs."""
     wanted = {**SETTINGS[run % len(SETTINGS)], "UNROLLED_SHAKE": str(run), "IPYTHONDIR": str(home)}
@@ -96,14 +104,12 @@ def main() -> None:
     notebooks = [str(source.with_suffix(".ipynb").relative_to(twins.ROOT)) for source in sources]
     seen: dict[tuple[str, int], list[tuple[int, str]]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as folder:
-        start = Path(folder) / "profile_default" / "startup" / "disturb.py"
-        start.parent.mkdir(parents=True)
-        start.write_bytes(Path(__file__).with_name("disturb.py").read_bytes())
+        home = prepared(Path(folder))
         progress = tqdm(range(options.first, options.first + options.runs), unit="run")
         for run in progress:
             setting = " ".join(f"{k}={v}" for k, v in SETTINGS[run % len(SETTINGS)].items() if v)
             progress.set_description(f"run {run}: {setting or 'nothing set'}")
-            for (chapter, number), message in shake(run, notebooks, Path(folder)).items():
+            for (chapter, number), message in shake(run, notebooks, home).items():
                 tqdm.write(f"run {run}: {chapter}, cell {number} fails")
                 seen[chapter, number].append((run, message))
     for (chapter, cell), found in sorted(seen.items()):
