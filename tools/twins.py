@@ -289,7 +289,11 @@ def without_traceback(work: Callable[[], None]) -> None:
     lock.parent.mkdir(exist_ok=True)
     try:
         with lock.open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                print("another make is at work here: waiting …", flush=True)
+                fcntl.flock(file, fcntl.LOCK_EX)
             work()
     except CellTimeoutError:
         raise SystemExit(f"\nStopped: a cell ran for over {CELL_LIMIT} s.") from None
