@@ -87,12 +87,11 @@ def test_a_fault_in_a_page_leaves_the_book_that_was_there(book, chapter):
     before = contents(book / "_build/html")
     text = chapter.read_text(encoding="utf-8")
     chapter.write_text(text + "\n{numref}`fig-that-is-not-there`\n", encoding="utf-8")
-    status, shown = run(book, "make book")
-    assert status != 0
-    assert "fig-that-is-not-there" in shown
-    assert contents(book / "_build/html") == before
-    # Sphinx warns of what it reads only then: a second build has to read it again.
-    assert not (book / "_build/work").exists()
+    for _ in range(2):  # Sphinx does not warn of what it has read before, so it must not keep it
+        status, shown = run(book, "make book")
+        assert status != 0
+        assert "fig-that-is-not-there" in shown
+        assert contents(book / "_build/html") == before
 
 
 def test_ctrl_c_ends_the_book_with_a_line_and_leaves_every_twin_whole(book, chapter):

@@ -108,6 +108,9 @@ def check(result: Any, path: Path) -> None:
     """Raise ValueError, naming the file and the key, unless `result` has the schema."""
     if not isinstance(result, dict):
         raise ValueError(f"{path.name}: holds no JSON object; delete the file and make it again.")
+    newer = result.get("format")
+    if isinstance(newer, int) and newer > FORMAT:
+        raise ValueError(f"{path.name}: format {newer}, this code reads up to {FORMAT}.")
     older = {"environment"} if result.get("format") == 1 else set()
     for key, kind in SCHEMA.items():
         if key in older:
@@ -119,8 +122,6 @@ def check(result: Any, path: Path) -> None:
             raise ValueError(f"{path.name}: {key!r} must be {kind}, found {found}.")
     if unknown := set(result) - set(SCHEMA) | older & set(result):
         raise ValueError(f"{path.name}: unknown keys {sorted(unknown)}.")
-    if result["format"] > FORMAT:
-        raise ValueError(f"{path.name}: format {result['format']}, this code reads {FORMAT}.")
 
 
 def read_results(experiment: str) -> list[dict[str, Any]]:
