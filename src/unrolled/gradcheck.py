@@ -73,12 +73,14 @@ def check_layer(layer: Any, x: Array, mask: Any = None, **forward: Any) -> Gradi
     def outputs(x: Array, **weights: Array) -> list[Array]:
         layer.set_weights(list(weights.values()))
         generator().bit_generator.state = start  # Dropout drops the same units each time
-        y = layer.forward(x, mask=mask, **forward)
+        y = layer(x, mask=mask, **forward)
         return y if isinstance(y, list) else [y]
 
     dy, *dstate = dys = [rng.standard_normal(y.shape) for y in outputs(**arrays)]
-    dx = layer.backward(dy, dstate=dstate) if dstate else layer.backward(dy)
-    gradients = dict(zip(arrays, map(np.array, [dx, *layer.gradients]), strict=True))  # copies
+    generator().bit_generator.state = start
+    _, cache = layer.forward(x, mask=mask, **forward)
+    dx, found = layer.backward(dy, cache, **({"dstate": dstate} if dstate else {}))
+    gradients = dict(zip(arrays, [dx, *found], strict=True))
     if x.dtype.kind != "f":
         del gradients["x"]
     result = check_gradients(lambda **a: sum(map(np.vdot, dys, outputs(**a))), arrays, gradients)

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -10,7 +11,9 @@ from typing import Any
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 ROWS = 64  # examples that a thread takes at a time: their gates fit its cache
-_threads, _halves = 1, 2
+HALVES = 2  # a smaller batch is cut in two, but into chunks of no fewer than
+FEWEST = 8  # rows
+_threads = 1
 
 
 def set_threads(n: int) -> None:
@@ -29,23 +32,64 @@ def threads() -> int:
 set_threads(int(os.environ.get("UNROLLED_THREADS") or os.cpu_count() or 1))
 
 
-@contextmanager
-def alone() -> Iterator[None]:
-    """One thread for a while, and chunks as large as its cache allows: others have other cores."""
-    global _threads, _halves
-    kept, (_threads, _halves) = (_threads, _halves), (1, 1)
-    try:
-        yield
-    finally:
-        _threads, _halves = kept
-
-
 @functools.cache
 def _pool(threads: int, process: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads)  # a forked process has no threads in its parent's pool
 
 
-one_blas_thread = functools.cache(ThreadpoolController)
+class _BlasLimit:
+    """One thread in each BLAS for as long as someone needs it.
+
+    The limit holds for the whole process. So the first who needs it sets it, the last one lifts
+    it, and calls that overlap in time leave BLAS as they found it.
+    """
+
+    def __init__(self) -> None:
+        self.lock, self.users = threading.Lock(), 0
+        self.controller: Any = None
+        self.limit: Any = None
+
+    def enter(self) -> None:
+        with self.lock:
+            if self.users == 0:
+                self.controller = self.controller or ThreadpoolController()
+                self.limit = self.controller.limit(limits=1)
+            self.users += 1
+
+    def leave(self) -> None:
+        with self.lock:
+            self.users -= 1
+            if self.users == 0:
+                self.limit.restore_original_limits()
+
+
+_blas = _BlasLimit()
+
+
+def _start_anew() -> None:
+    global _blas
+    _blas = _BlasLimit()  # in a forked process nobody of the parent's needs the limit
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_anew)
+
+
+def libraries_changed() -> None:
+    """Look again for the BLAS libraries that are loaded."""
+    with _blas.lock:
+        _blas.controller = None
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """One BLAS thread for a while: several would wait for each other at small products."""
+    blas = _blas
+    blas.enter()
+    try:
+        yield
+    finally:
+        blas.leave()
 
 
 def in_chunks(work: Callable[[int, slice], Any], batch: int) -> list[Any]:
@@ -53,9 +97,9 @@ def in_chunks(work: Callable[[int, slice], Any], batch: int) -> list[Any]:
 
     The chunks follow from the batch alone, so that sums over them do not depend on the threads.
     """
-    size = min(ROWS, max(8, -(-batch // _halves)))
+    size = min(ROWS, max(FEWEST, -(-batch // HALVES)))
     chunks = [slice(start, min(start + size, batch)) for start in range(0, batch, size)]
     several = min(_threads, len(chunks)) > 1
     run = _pool(_threads, os.getpid()).map if several else map
-    with one_blas_thread().limit(limits=1):
+    with one_blas_thread():
         return list(run(work, range(len(chunks)), chunks))

@@ -1,0 +1,82 @@
+"""Which of the two engines runs the recurrent layers: "plain" NumPy, or loops "compiled" by Numba.
+
+Both compute the same. At the start the environment's UNROLLED_ENGINE decides; else the compiled
+engine is used where Numba and SciPy are installed (`pip install "unrolled[fast]"`).
+"""
+
+import importlib.util
+import os
+import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from unrolled import recurrent, tables, threads
+
+NAMES = ("plain", "compiled")
+
+
+class Engine(NamedTuple):
+    """The functions that have a compiled twin."""
+
+    name: str
+    forward: Callable[..., Any]
+    backward: Callable[..., Any]
+    sum_by_id: Callable[..., Any]
+
+
+PLAIN = Engine("plain", recurrent.forward, recurrent.backward, tables.sum_by_id)
+_chosen: str | None = None  # by set_engine or the environment; None: whatever is there
+_in_use: Engine | None = None
+
+
+def _installed() -> bool:
+    return all(importlib.util.find_spec(name) for name in ("numba", "scipy"))
+
+
+def _compiled() -> Engine:
+    from unrolled import kernels
+
+    threads.libraries_changed()  # SciPy brought a BLAS of its own
+    return Engine("compiled", kernels.forward, kernels.backward, kernels.sum_by_id)
+
+
+def set_engine(name: str) -> None:
+    """Use the "plain" or the "compiled" engine from now on.
+
+    ValueError for another name, ModuleNotFoundError for "compiled" without Numba and SciPy.
+    """
+    global _chosen, _in_use
+    if name not in NAMES:
+        raise ValueError(f"name: expected one of {NAMES}, came {name!r}.")
+    if name == "compiled" and not _installed():
+        raise ModuleNotFoundError(
+            'the compiled engine needs Numba and SciPy: pip install "unrolled[fast]"'
+        )
+    _chosen, _in_use = name, None
+
+
+def name() -> str:
+    """The engine in use, "plain" or "compiled"."""
+    return current().name
+
+
+def current() -> Engine:
+    """The functions of the engine in use; the compiled ones are loaded when first asked for."""
+    global _in_use
+    if _in_use is None:
+        name = _chosen or ("compiled" if _installed() else "plain")
+        _in_use = PLAIN if name == "plain" else _loaded()
+    return _in_use
+
+
+def _loaded() -> Engine:
+    try:
+        return _compiled()
+    except Exception as error:
+        said = f"the compiled engine cannot be used, the plain one is instead: {error}"
+        warnings.warn(said, stacklevel=4)
+        return PLAIN
+
+
+if os.environ.get("UNROLLED_ENGINE"):
+    set_engine(os.environ["UNROLLED_ENGINE"])
