@@ -192,9 +192,7 @@ def _split(order: Rows, size: int) -> list[Rows]:
     return [order[start : start + size] for start in range(0, len(order), size)]
 
 
-def training_batches(
-    examples: Examples, size: int, shuffle: bool, like_length: bool
-) -> list[Rows]:
+def training_batches(examples: Examples, size: int, shuffle: bool, like_length: bool) -> list[Rows]:
     """The rows of each batch of an epoch; like_length sorts before it splits, then shuffles."""
     N = len(examples)
     order = generator().permutation(N) if shuffle else np.arange(N)

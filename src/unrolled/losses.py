@@ -8,8 +8,9 @@ lack a last axis of length 1 or have one more: (B,) or (B, 1), (B, T) or (B, T, 
 What does not fit raises a ValueError that names the argument; what is no number, a TypeError.
 """
 
+from collections.abc import Callable
 from numbers import Real
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -279,3 +280,53 @@ def sparse_categorical_accuracy(
     z = _predictions(y_pred, from_logits)
     y = _classes(y_true, z)[..., 0]
     return (z.argmax(axis=-1) == y).astype(z.dtype)
+
+
+class Loss(NamedTuple):
+    """What a model needs of a loss.
+
+    activation: that of a last layer Dense whose logits the loss is better computed from.
+    value, gradient: y_true, y_pred, from_logits, weights; accuracy: y_true, y_pred, from_logits, or
+    None where there is none. labels: y_true, y_pred; raises an error for labels that do not fit.
+    """
+
+    activation: str | None
+    value: Callable[..., float]
+    gradient: Callable[..., Array]
+    accuracy: Callable[..., Array] | None
+    labels: Callable[..., Any]
+
+    def check(self, y_true: ArrayLike, shape: tuple[int, ...]) -> None:
+        """An error unless y_true has values and shape that fit predictions of this shape."""
+        try:
+            self.labels(y_true, np.broadcast_to(np.float32(0), shape))
+        except (TypeError, ValueError) as error:
+            said = str(error).replace("y_true", "y").replace("y_pred", "the output")
+            raise type(error)(said) from None
+
+
+LOSSES = {
+    "binary_crossentropy": Loss(
+        "sigmoid",
+        binary_crossentropy,
+        binary_crossentropy_gradient,
+        binary_accuracy,
+        _labels,
+    ),
+    "sparse_categorical_crossentropy": Loss(
+        "softmax",
+        sparse_categorical_crossentropy,
+        sparse_categorical_crossentropy_gradient,
+        sparse_categorical_accuracy,
+        _classes,
+    ),
+    "mean_squared_error": Loss(
+        None,
+        lambda y_true, y_pred, from_logits, weights: mean_squared_error(y_true, y_pred, weights),
+        lambda y_true, y_pred, from_logits, weights: mean_squared_error_gradient(
+            y_true, y_pred, weights
+        ),
+        None,
+        _errors,
+    ),
+}

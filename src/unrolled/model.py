@@ -336,7 +336,9 @@ class Sequential:
         goes on from it, to the same bits. verbose=0 prints nothing.
         """
         optimizer = self.compiled()
-        training.check_settings(epochs, validation_split, validation_data, early_stopping, checkpoint)
+        training.check_settings(
+            epochs, validation_split, validation_data, early_stopping, checkpoint
+        )
         if shuffle and self._stateful():
             raise ValueError("shuffle: expected False, since a layer is stateful; came True.")
         examples = self.examples(x, _needed(y), sample_weight, class_weight, batch_size)
@@ -384,7 +386,7 @@ class Sequential:
         return _report(self.measure(examples, batch_size, verbose), return_dict)
 
     def predict(self, x: Any, batch_size: int = 32, verbose: int = 0) -> Any:
-        """The outputs for x, in its order, in the model's dtype: (N, K), or (N, T, K) for each step.
+        """The outputs for x, in its order, in the dtype of the model: (N, K), or (N, T, K) of steps.
 
         Lists go through in batches of like length; a list's outputs for each step are a list of
         arrays (T, K).
@@ -395,7 +397,9 @@ class Sequential:
         for rows in tqdm(steps, disable=not verbose):
             output, _, _ = self._run(self.layers, examples.batch(rows))
             if examples.lists and output.ndim == 3:  # padded in front
-                found += [y[len(y) - len(examples.x[k]) :] for y, k in zip(output, rows, strict=True)]
+                found += [
+                    y[len(y) - len(examples.x[k]) :] for y, k in zip(output, rows, strict=True)
+                ]
             else:
                 found.append(output)
         back = np.argsort(np.concatenate(steps))

@@ -159,7 +159,15 @@ def read(path: PathLike) -> tuple[dict[str, Any], dict[str, list[Array]]]:
     try:
         with np.load(path, allow_pickle=False) as npz:
             arrays = dict(npz)
-    except (zipfile.BadZipFile, zlib.error, EOFError, MemoryError, OSError, RuntimeError, ValueError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        MemoryError,
+        OSError,
+        RuntimeError,
+        ValueError,
+    ) as error:
         if "pickle" in str(error):
             why = "holds pickled objects, which could run code; expected plain arrays"
         else:
