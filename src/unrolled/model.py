@@ -386,7 +386,7 @@ class Sequential:
         return _report(self.measure(examples, batch_size, verbose), return_dict)
 
     def predict(self, x: Any, batch_size: int = 32, verbose: int = 0) -> Any:
-        """The outputs for x, in its order, in the dtype of the model: (N, K), or (N, T, K) of steps.
+        """The outputs for x, in its order, in the model's dtype: (N, K), or (N, T, K) of steps.
 
         Lists go through in batches of like length; a list's outputs for each step are a list of
         arrays (T, K).
