@@ -1,26 +1,28 @@
 """How fast `unrolled` is, against Keras and against the machine's own limit; `make bench`.
 
-    python benchmarks/bench.py [step epoch predict memory scaling import]
+    python benchmarks/bench.py [step epoch predict lists memory earlier compile scaling import]
 
 Contestants take turns, at least seven each after one to warm up, on the same data, each in a
 process of its own that sleeps while the others work; compared are medians. What was measured goes
-to results/bench.json, a part at a time, so that some parts can be measured again alone. Needs the
-real reviews for `epoch` (UNROLLED_IMDB, or Keras's download) and some ten quiet minutes: on a busy
-machine the ratios are worth nothing.
+to results/bench.json, a part at a time, so that some parts can be measured again alone. Ratios
+against Keras differ from machine to machine and from hour to hour, so the run before the last one
+is kept beside it, under "before". Needs the real reviews for `epoch` (UNROLLED_IMDB, a cache or a
+download), Numba for the compiled engine, the repository's history for `earlier`, and some twenty
+quiet minutes: on a busy machine the ratios are worth nothing.
 """
 
 import argparse
-import atexit
 import json
 import multiprocessing
 import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import tracemalloc
 from collections.abc import Callable
-from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -28,11 +30,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 from tqdm import tqdm
 
-from unrolled import Sequential, layers, set_random_seed, threads
+from unrolled import Sequential, layers, set_engine, set_random_seed, threads
 from unrolled.experiments import record
-from unrolled.parallel import processes
 
 B, T, WORDS, D, H = 128, 500, 10_000, 100, 100
+BLOCK = 6  # time steps whose weight gradients are one product, in the bare products
+EARLIER = "c9350a7"  # the commit whose layers the plain engine is compared with
 TURNS = 7
 Step = Callable[[], object]
 Contestant = tuple[Any, ...]  # a function that makes the step, and its arguments
@@ -95,12 +98,16 @@ def ratio(seconds: dict[str, list[float]], slow: str, fast: str) -> float:
 
 
 def article_model(framework: str) -> Any:
-    """The article's LSTM, compiled, in "keras" or in "unrolled", whose names are the same."""
+    """The article's LSTM, compiled: in "keras", or in unrolled on the "compiled" or "plain" engine.
+
+    The names are the same in both libraries.
+    """
     if framework == "keras":
         import keras
 
         sequential, kinds = keras.Sequential, keras.layers
     else:
+        set_engine(framework)
         sequential, kinds = Sequential, layers
     model = sequential(
         [
@@ -115,15 +122,10 @@ def article_model(framework: str) -> Any:
     return model
 
 
-def training_step(framework: str, shared: bool = False) -> Step:
-    """A step on 128 reviews of 500 words; shared: among as many processes as there are cores."""
+def training_step(framework: str) -> Step:
+    """A step on 128 reviews of 500 words."""
     rng, model = np.random.default_rng(0), article_model(framework)
     x, y = rng.integers(0, WORDS, (B, T)), rng.integers(0, 2, B)
-    if shared:
-        model.build((None, T))
-        helpers = ExitStack()
-        helpers.enter_context(processes(model))
-        atexit.register(helpers.close)
     return lambda: model.train_on_batch(x, y)
 
 
@@ -139,15 +141,15 @@ def real_reviews(number: int) -> tuple[Any, Any]:
 def training_epoch(framework: str, reviews: int) -> Step:
     """`fit` on some of the real reviews, padded to 500: Keras's, or ours on like lengths."""
     x, y = real_reviews(reviews)
-    model, own = article_model(framework), {"like_length": True} if framework == "unrolled" else {}
+    model, own = article_model(framework), {} if framework == "keras" else {"like_length": True}
     return lambda: model.fit(x, y, batch_size=B, verbose=0, **own)
 
 
 def verdict(how: str) -> Step:
-    """The verdict on one review of 200 words, in one of four ways."""
+    """The verdict on one review of 200 words, in one of five ways."""
     x = np.random.default_rng(0).integers(0, WORDS, (1, 200))
-    model = article_model("unrolled" if how == "unrolled" else "keras")
-    if how == "unrolled":
+    model = article_model(how if how in ("compiled", "plain") else "keras")
+    if how in ("compiled", "plain"):
         return lambda: model.predict(x)
     if how == "keras predict":
         return lambda: model.predict(x, verbose=0)
@@ -172,11 +174,52 @@ def vector_products() -> Step:
     return work
 
 
-def lstm(B: int, T: int, H: int) -> Step:
+def lstm(B: int, T: int, H: int, engine: str = "compiled") -> Step:
     """One LSTM forward and back."""
+    set_engine(engine)
     layer = layers.LSTM(H, return_sequences=True)
     x = np.random.default_rng(0).random((B, T, H), np.float32)
+
+    def work() -> None:
+        y, cache = layer.forward(x, training=True)
+        layer.backward(y, cache)
+
+    return work
+
+
+def earlier_lstm(folder: str, B: int, T: int, H: int, threads_used: int) -> Step:
+    """One LSTM forward and back, with the layers of an earlier commit that lie in this folder."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "unrolled"]:
+        del sys.modules[name]
+    sys.path.insert(0, folder)
+    from unrolled import layers, threads
+
+    threads.set_threads(threads_used)
+    layer: Any = layers.LSTM(H, return_sequences=True)
+    x = np.random.default_rng(0).random((B, T, H), np.float32)
     return lambda: layer.backward(layer.forward(x, training=True))
+
+
+def plain_lstm(B: int, T: int, H: int, threads_used: int) -> Step:
+    """The same with the plain engine of today."""
+    threads.set_threads(threads_used)
+    return lstm(B, T, H, "plain")
+
+
+def thousand(how: str) -> Step:
+    """Answers on 1,000 made reviews of real lengths: "lists", unmasked, or "padded" and masked."""
+    set_engine("compiled")
+    rng = np.random.default_rng(0)
+    lengths = np.clip(rng.lognormal(5.2, 0.6, 1000).astype(int), 10, 500)
+    x = [rng.integers(1, WORDS, length) for length in lengths]
+    stack = [layers.LSTM(H, return_sequences=True), layers.LSTM(H), layers.Dense(1, "sigmoid")]
+    model = Sequential([layers.Embedding(WORDS, D, mask_zero=how == "padded"), *stack])
+    if how == "lists":
+        return lambda: model.predict(x)
+    array = np.zeros((1000, lengths.max()), int)
+    for row, ids in zip(array, x, strict=True):
+        row[len(row) - len(ids) :] = ids
+    return lambda: model.predict(array)
 
 
 def python(code: str) -> Step:
@@ -191,7 +234,7 @@ def products() -> Step:
     from and to arrays that stay in the cache.
     """
     rng = np.random.default_rng(0)
-    K, block = H + D + 1, layers.BLOCK
+    K, block = H + D + 1, BLOCK
     M = rng.random((K, 4 * H), np.float32)
     M_T = np.ascontiguousarray(M.T)
 
@@ -211,14 +254,11 @@ def products() -> Step:
 
 
 def step() -> dict[str, Any]:
-    """One training step of the article's model on 128 reviews of 500 words.
-
-    Ours twice: on threads, as it comes, and shared among processes.
-    """
-    contestants = {
+    """One training step of the article's model on 128 reviews of 500 words."""
+    contestants: dict[str, Contestant] = {
         "products": (products,),
-        "unrolled": (training_step, "unrolled"),
-        "unrolled, processes": (training_step, "unrolled", True),
+        "unrolled": (training_step, "compiled"),
+        "unrolled, plain": (training_step, "plain"),
         "keras": (training_step, "keras"),
     }
     seconds = taking_turns(contestants, turns=11, calls=4)
@@ -226,16 +266,15 @@ def step() -> dict[str, Any]:
         "seconds": seconds,
         "speed against Keras": ratio(seconds, "keras", "unrolled"),
         "share of the limit": ratio(seconds, "products", "unrolled"),
-        "speed against Keras, processes": ratio(seconds, "keras", "unrolled, processes"),
-        "share of the limit, processes": ratio(seconds, "products", "unrolled, processes"),
+        "speed against Keras, plain": ratio(seconds, "keras", "unrolled, plain"),
+        "share of the limit, plain": ratio(seconds, "products", "unrolled, plain"),
     }
 
 
 def epoch(reviews: int = 20 * B) -> dict[str, Any]:
     """`fit` on a random tenth of the real reviews: Keras on padding, ours on like lengths."""
-    seconds = taking_turns(
-        {name: (training_epoch, name, reviews) for name in ("unrolled", "keras")}
-    )
+    ways = {"unrolled": "compiled", "unrolled, plain": "plain", "keras": "keras"}
+    seconds = taking_turns({who: (training_epoch, how, reviews) for who, how in ways.items()})
     return {
         "reviews": reviews,
         "real tokens of each 500": round(
@@ -243,13 +282,20 @@ def epoch(reviews: int = 20 * B) -> dict[str, Any]:
         ),
         "seconds": seconds,
         "speed against Keras": ratio(seconds, "keras", "unrolled"),
+        "speed against Keras, plain": ratio(seconds, "keras", "unrolled, plain"),
     }
 
 
 def predict() -> dict[str, Any]:
     """The verdict on one review of 200 words, against `predict` and against compiled calls."""
-    ways = ("unrolled", "keras predict", "tf.function", "tf.function with XLA")
-    contestants: dict[str, Contestant] = {way: (verdict, way) for way in ways}
+    ways = {
+        "unrolled": "compiled",
+        "unrolled, plain": "plain",
+        "keras predict": "keras predict",
+        "tf.function": "tf.function",
+        "tf.function with XLA": "tf.function with XLA",
+    }
+    contestants: dict[str, Contestant] = {who: (verdict, way) for who, way in ways.items()}
     contestants["products"] = (vector_products,)
     seconds = taking_turns(contestants, turns=21, calls=5)
     return {
@@ -257,15 +303,71 @@ def predict() -> dict[str, Any]:
         "speed against predict": ratio(seconds, "keras predict", "unrolled"),
         "speed against tf.function": ratio(seconds, "tf.function", "unrolled"),
         "speed against XLA": ratio(seconds, "tf.function with XLA", "unrolled"),
+        "speed against predict, plain": ratio(seconds, "keras predict", "unrolled, plain"),
         "share of the products in XLA's time": ratio(seconds, "products", "tf.function with XLA"),
     }
+
+
+def lists() -> dict[str, Any]:
+    """Answers on 1,000 reviews as lists without a mask, against the same padded and masked."""
+    seconds = taking_turns({how: (thousand, how) for how in ("lists", "padded")})
+    return {"seconds": seconds, "lists against padded": ratio(seconds, "lists", "padded")}
+
+
+def earlier() -> dict[str, Any]:
+    """The plain engine against the layers of an earlier commit: one LSTM, forward and back."""
+    found: dict[str, Any] = {"commit of the layers": EARLIER}
+    with tempfile.TemporaryDirectory() as folder:
+        archive = subprocess.run(
+            ["git", "archive", EARLIER, "src"], check=True, capture_output=True
+        )
+        subprocess.run(["tar", "-x", "-C", folder], input=archive.stdout, check=True)
+        for used in (1, 2):
+            rows = 64 * used
+            contestants: dict[str, Contestant] = {
+                "earlier": (earlier_lstm, str(Path(folder) / "src"), rows, T, H, used),
+                "plain": (plain_lstm, rows, T, H, used),
+            }
+            seconds = taking_turns(contestants, turns=11, calls=2)
+            found[f"seconds, {used} threads"] = seconds
+            found[f"plain against earlier, {used} threads"] = ratio(seconds, "earlier", "plain")
+    return found
+
+
+FIRST_USE = """
+import time
+start = time.perf_counter()
+import numpy as np
+from unrolled import layers, set_engine
+set_engine("compiled")
+ready = time.perf_counter()
+layers.{cell}(8)(np.ones((2, 3, 4), "float32"))
+print(time.perf_counter() - ready)
+"""
+
+
+def compiling() -> dict[str, Any]:
+    """Seconds of a cell's first forward: on a machine with no cache, and in a later process."""
+    found: dict[str, Any] = {}
+    for cell in ("SimpleRNN", "LSTM", "GRU"):
+        with tempfile.TemporaryDirectory() as cache:
+            environment = {**os.environ, "NUMBA_CACHE_DIR": cache}
+            command = [sys.executable, "-c", FIRST_USE.format(cell=cell)]
+            took = []
+            for _ in range(4):
+                run = subprocess.run(command, check=True, capture_output=True, env=environment)
+                took.append(round(float(run.stdout), 3))
+        found[f"{cell}, first on a machine"] = took[0]
+        found[f"{cell}, in a later process"] = statistics.median(took[1:])
+    return found
 
 
 def memory() -> dict[str, Any]:
     """The largest memory of a training step, against that of its gates, states and gradients."""
     rng = np.random.default_rng(0)
     x, y = rng.integers(0, WORDS, (B, T)), rng.integers(0, 2, B)
-    model = article_model("unrolled")
+    model = article_model("compiled")
+    model.train_on_batch(x, y)  # what compiling takes is no memory of a step
     peaks, kept = [], []
     tracemalloc.start()
     for _ in range(5):
@@ -310,7 +412,10 @@ PARTS = {
     "step": step,
     "epoch": epoch,
     "predict": predict,
+    "lists": lists,
     "memory": memory,
+    "earlier": earlier,
+    "compile": compiling,
     "scaling": scaling,
     "import": importing,
 }
@@ -332,17 +437,20 @@ def main() -> None:
             "cores": os.cpu_count(),
             "environment": record.environment(),
         }
-        origin = {"commit": record.commit(), "versions": record.versions(), **machine}
+        when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
+        origin = {"when": when, "commit": record.commit(), "versions": record.versions(), **machine}
         bench["command"] = "make bench"
-        bench["parts"][part] = {**origin, **measured}
+        last = bench["parts"].get(part, {})
+        last.pop("before", None)
+        bench["parts"][part] = {**origin, **measured, "before": last}
         record.write_json(path, bench)
         for name, value in measured.items():
             if isinstance(value, int | float):
                 print(f"{part}: {name}: {value}")
-            elif name == "seconds":
+            elif name.startswith("seconds"):
                 for who, values in value.items():
                     print(f"{part}: {who}: {statistics.median(values):.4f} s")
-            elif "exponent" in value:
+            elif isinstance(value, dict) and "exponent" in value:
                 print(f"{part}: seconds grow as {name}^{value['exponent']}")
     print(f"written to {path}")
 

@@ -92,6 +92,8 @@ def pytest_configure(config: pytest.Config) -> None:
         about(config.getoption("about"))
     if getattr(config.option, "numprocesses", None) and "OMP_NUM_THREADS" not in os.environ:
         os.environ.update(ONE_THREAD)  # the workers, which start later, inherit it
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "alone")  # Numba's cache is one process's
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / "_build" / "numba" / worker))
 
 
 # What concerns a word: `make test K=layers`.

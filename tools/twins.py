@@ -38,6 +38,7 @@ ENVIRONMENT = {
     "CUDA_VISIBLE_DEVICES": "-1",  # the processor alone, so that machines differ less
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "PYTHONHASHSEED": "0",
+    "UNROLLED_ENGINE": "plain",  # which also runs in a page; trainings on real data take the other
 }
 
 

@@ -21,10 +21,13 @@ class Engine(NamedTuple):
     name: str
     forward: Callable[..., Any]
     backward: Callable[..., Any]
+    split_gates: Callable[..., Any]  # a cell, what `forward` gave -> the gates, (T, B, H) each
     sum_by_id: Callable[..., Any]
 
 
-PLAIN = Engine("plain", recurrent.forward, recurrent.backward, tables.sum_by_id)
+PLAIN = Engine(
+    "plain", recurrent.forward, recurrent.backward, recurrent.split_gates, tables.sum_by_id
+)
 _chosen: str | None = None  # by set_engine or the environment; None: whatever is there
 _in_use: Engine | None = None
 
@@ -37,7 +40,9 @@ def _compiled() -> Engine:
     from unrolled import kernels
 
     threads.libraries_changed()  # SciPy brought a BLAS of its own
-    return Engine("compiled", kernels.forward, kernels.backward, kernels.sum_by_id)
+    return Engine(
+        "compiled", kernels.forward, kernels.backward, kernels.split_gates, kernels.sum_by_id
+    )
 
 
 def set_engine(name: str) -> None:

@@ -44,12 +44,13 @@ ACTIVATIONS: dict[str | None, tuple[Callable[..., Any], Callable[..., Any]]] = {
 class Run(NamedTuple):
     """The cache of a recurrent layer: time-major, in the order in which it was read."""
 
-    x: Array  # (T, B, D), as the weights saw it
+    engine: engine.Engine  # that computed it
+    shape: tuple[int, ...]  # of x, (T, B, D)
     real: Any  # (T, B, 1), True where a step counts, or None
     silent: Any  # (T, B), True where the output is 0 whatever the state, or None
     drop: Any  # what dropout multiplied x by, (B, D), or None
     keep: Any  # and h_{t-1}, (B, H), or None
-    chunks: list[list[tuple[list[Array], Array]]]  # of each chunk and stretch: states and gates
+    chunks: list[list[tuple[Array, list[Array], Any]]]  # each stretch's x, states and gates
 
 
 @dataclass(eq=False, kw_only=True)
@@ -154,7 +155,7 @@ class Recurrent(Layer):
         y = np.empty((T if self.return_sequences else 1, B, H), self.dtype)
         final = [np.empty((B, H), self.dtype) for _ in cell.states]
 
-        def work(chunk: int, rows: slice) -> list[tuple[list[Array], Array]]:
+        def work(chunk: int, rows: slice) -> list[tuple[Array, list[Array], Any]]:
             states, parts = [state[rows] for state in initial], []
             for steps in stretches(T, rows):
                 of_mask = None if real is None else real[steps, rows]
@@ -162,7 +163,7 @@ class Recurrent(Layer):
                 x_rows = np.ascontiguousarray(x[steps, rows])
                 every, gates = run.forward(cell, x_rows, of_mask, states, *self.weights, kept)
                 states = [state[-1] for state in every]
-                parts.append((every, gates))
+                parts.append((x_rows, every, gates))
                 if self.return_sequences:
                     y[steps, rows] = every[0][1:]
             for whole, state in zip(final, states, strict=True):
@@ -178,7 +179,7 @@ class Recurrent(Layer):
         if self.stateful:
             self.states = final
         output = y.transpose(1, 0, 2) if self.return_sequences else y[0]
-        cache = Run(x, real, silent, drop, keep, chunks)
+        cache = Run(run, x.shape, real, silent, drop, keep, chunks)
         return [output, *(state.copy() for state in final)] if self.return_state else output, cache
 
     def _silent(self, real: Any) -> Any:
@@ -193,8 +194,8 @@ class Recurrent(Layer):
         truncate: int | None = None,
         step_gradients: bool = False,
     ) -> Any:
-        x, real, silent, drop, keep, chunks = cache
-        (T, B, _), H, cell, run = x.shape, self.units, self._cell(), engine.current()
+        run, shape, real, silent, drop, keep, chunks = cache
+        (T, B, _), H, cell = shape, self.units, self._cell()
         kernel, recurrent_kernel, _ = self.weights
         cut = None
         if truncate is not None:
@@ -206,17 +207,16 @@ class Recurrent(Layer):
         dy = dy if silent is None else np.where(silent[:, :, None], 0, dy)
         if not self.return_sequences:  # the output is the last state
             last = [last[0] + dy[0], *last[1:]]
-        dx = np.empty(x.shape, self.dtype)
+        dx = np.empty(shape, self.dtype)
         names = cell.states if step_gradients else ()
         every = {name: np.empty((T + 1, B, H), self.dtype) for name in names}
 
         def work(chunk: int, rows: slice) -> list[Array]:
             d, total = [state[rows] for state in last], list[Array]()
             parts = zip(stretches(T, rows), chunks[chunk], strict=True)
-            for steps, (states, gates) in reversed(list(parts)):
+            for steps, (x_rows, states, gates) in reversed(list(parts)):
                 of_mask = None if real is None else real[steps, rows]
                 kept = None if keep is None else keep[rows]
-                x_rows = np.ascontiguousarray(x[steps, rows])
                 dy_rows = np.zeros(states[0][1:].shape, self.dtype)
                 if self.return_sequences:
                     dy_rows[...] = dy[steps, rows]
@@ -259,21 +259,20 @@ class Recurrent(Layer):
     def traced(self, cache: Any) -> dict[str, Array]:
         """What `trace` gives, from the cache of a call of `forward`."""
         run, cell = cache.rest, self._cell()
-        found: dict[str, Any] = {}
-        for name in (*cell.gates, *cell.states):
-            rows = [
-                np.concatenate([self._block(name, *part) for part in chunk]) for chunk in run.chunks
+        names = (*cell.gates, *cell.states)
+        found: dict[str, Any] = {name: [] for name in names}
+        for chunk in run.chunks:
+            parts = [
+                [*run.engine.split_gates(cell, gates), *(state[1:] for state in states)]
+                for _, states, gates in chunk
             ]
-            found[name] = np.concatenate(rows, axis=1)
-            if run.real is not None and name in cell.gates:
-                found[name][~run.real[:, :, 0]] = np.nan
-        return {name: steps.transpose(1, 0, 2) for name, steps in found.items()}
-
-    def _block(self, name: str, states: list[Array], gates: Array) -> Array:
-        cell = self._cell()
-        if name in cell.states:
-            return states[cell.states.index(name)][1:]
-        return recurrent.blocks(gates, len(cell.gates))[cell.gates.index(name)]
+            for name, steps in zip(names, zip(*parts, strict=True), strict=True):
+                found[name].append(np.concatenate(steps))
+        traced = {name: np.concatenate(rows, axis=1) for name, rows in found.items()}
+        if run.real is not None:
+            for name in cell.gates:
+                traced[name][~run.real[:, :, 0]] = np.nan
+        return {name: steps.transpose(1, 0, 2) for name, steps in traced.items()}
 
 
 def stretches(T: int, rows: slice) -> list[slice]:

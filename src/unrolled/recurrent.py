@@ -7,7 +7,7 @@ computed for all steps before the loop, and what only adds up is multiplied once
 
 Arrays are time-major: x (T, B, D) holds T time steps of B examples with D features. `states` are
 [h] or [h, c], each (T + 1, B, H): index 0 is the initial state, index t the state after step t.
-`gates` (T, B, nH) holds what each step computed, n blocks of H columns. `real` (T, B, 1) is the
+`gates` (n, T, B, H) holds the n gates of each step. `real` (T, B, 1) is the
 mask, True where a step counts, or None if all do: elsewhere a row keeps its states. `keep` (B, H)
 is what recurrent dropout multiplies h_{t-1} by before the weights see it, or None. Weights are
 laid out as in Keras: W the kernel (D, kH), U the recurrent kernel (H, kH), b the bias. In the
@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from unrolled.activations import Array, sigmoid, sigmoid_derivative, tanh, tanh_derivative
+from unrolled.buffers import empty
 
 Arrays = list[Array]
 
@@ -37,7 +38,7 @@ class Cell(NamedTuple):
 
     name: str
     states: tuple[str, ...]
-    gates: tuple[str, ...]  # the blocks of `gates`
+    gates: tuple[str, ...]  # in the order of `gates`
     step: Callable[..., tuple[Arrays, Arrays]]
     slopes: Callable[..., Arrays]
     step_backward: Callable[..., tuple[Arrays, Array, Array, Any]]
@@ -86,22 +87,22 @@ def lstm_step(xW: Array, h: Array, c: Array, U: Array, b: Array) -> tuple[Arrays
 
 
 def lstm_slopes(h: Array, states: Arrays, gates: Array) -> Arrays:
-    """∂h_t/∂c_t (T, B, H); ∂c_t/∂a_i, ∂c_t/∂a_f, ∂c_t/∂a_g, ∂h_t/∂a_o (T, B, 4H); ∂c_t/∂c_{t-1}."""
-    i, f, g, o = blocks(gates, 4)  # (T, B, H) each
+    """∂h_t/∂c_t; ∂c_t/∂a_i, ∂c_t/∂a_f, ∂c_t/∂a_g; ∂h_t/∂a_o; ∂c_t/∂c_{t-1}: (T, B, H) each."""
+    i, f, g, o = gates  # (T, B, H) each
     c, tanh_c = states[1][:-1], tanh(states[1][1:])  # of the step before; of this step
     slope_i = g * sigmoid_derivative(i)  # eq-lstm-backward-input
     slope_f = c * sigmoid_derivative(f)  # eq-lstm-backward-forget
     slope_g = i * tanh_derivative(g)  # eq-lstm-backward-candidate
     slope_o = tanh_c * sigmoid_derivative(o)  # eq-lstm-backward-output
-    slopes = np.concatenate([slope_i, slope_f, slope_g, slope_o], axis=2)
-    return [o * tanh_derivative(tanh_c), slopes, f]
+    return [o * tanh_derivative(tanh_c), slope_i, slope_f, slope_g, slope_o, f]
 
 
 def lstm_step_backward(d: Arrays, slopes: Arrays, U: Array) -> tuple[Arrays, Array, Array, Array]:
     """From [dh_t, dc_t] to the same by all paths, delta, dh_{t-1}, dc_{t-1}."""
-    (dh, dc), (through_h, slope, f) = d, slopes
+    (dh, dc), (through_h, slope_i, slope_f, slope_g, slope_o, f) = d, slopes
     dc = dc + dh * through_h  # eq-lstm-backward-cell
-    delta = np.concatenate([dc, dc, dc, dh], axis=1) * slope  # (B, 4H)  eq-lstm-backward-pre
+    parts = [dc * slope_i, dc * slope_f, dc * slope_g, dh * slope_o]
+    delta = np.concatenate(parts, axis=1)  # (B, 4H)  eq-lstm-backward-pre
     dh_before = delta @ U.T  # eq-lstm-backward-hidden
     dc_before = dc * f  # eq-lstm-backward-previous-cell
     return [dh, dc], delta, dh_before, dc_before
@@ -122,28 +123,27 @@ def gru_step(xW: Array, h: Array, before: Array, U: Array, b: Array) -> tuple[Ar
 
 
 def gru_slopes(h: Array, states: Arrays, gates: Array) -> Arrays:
-    """∂h_t/∂a of the sums of x, and of those of h (T, B, 3H); ∂h_t/∂h_{t-1} past the weights."""
-    z, r, g, h_g = blocks(gates, 4)  # (T, B, H) each
+    """∂h_t/∂a_z, ∂h_t/∂a_r, ∂h_t/∂a_g, ∂h_t/∂(h U_g + b'), and past the weights ∂h_t/∂h_{t-1}."""
+    z, r, g, h_g = gates  # (T, B, H) each
     slope_z = (states[0][:-1] - g) * sigmoid_derivative(z)
     slope_g = (1 - z) * tanh_derivative(g)
     slope_r = slope_g * h_g * sigmoid_derivative(r)
-    of_x = np.concatenate([slope_z, slope_r, slope_g], axis=2)
-    of_h = np.concatenate([slope_z, slope_r, slope_g * r], axis=2)
-    return [of_x, of_h, z]
+    return [slope_z, slope_r, slope_g, slope_g * r, z]
 
 
 def gru_step_backward(d: Arrays, slopes: Arrays, U: Array) -> tuple[Arrays, Array, Array, Array]:
     """From [dh_t] to itself, delta of the sums of x, and dh_{t-1} through and past the weights."""
-    of_x, of_h, z = slopes
-    dh = np.concatenate([d[0], d[0], d[0]], axis=1)  # (B, 3H)
-    return d, dh * of_x, (dh * of_h) @ U.T, d[0] * z
+    delta_z, delta_r, delta_g, delta_hg, carried = [d[0] * slope for slope in slopes]
+    delta = np.concatenate([delta_z, delta_r, delta_g], axis=1)  # (B, 3H), of the sums of x
+    delta_h = np.concatenate([delta_z, delta_r, delta_hg], axis=1)  # of those of h
+    return d, delta, delta_h @ U.T, carried
 
 
 def gru_weight_gradients(deltas: Array, h: Array, gates: Array) -> tuple[Array, Array]:
     """dU (H, 3H) and db (2, 3H): the sums of x and of h have deltas and biases of their own."""
     H = h.shape[2]
     deltas_h = deltas.copy()
-    deltas_h[:, :, 2 * H :] *= gates[:, :, H : 2 * H]  # r
+    deltas_h[:, :, 2 * H :] *= gates[1]  # r
     dU, db_h = sum_gradients(deltas_h, h, gates)
     return dU, np.stack([rows(deltas).sum(axis=0), db_h])
 
@@ -166,7 +166,7 @@ def gru_before_step(
 
 def gru_before_slopes(h: Array, states: Arrays, gates: Array) -> Arrays:
     """∂h_t/∂a_z and ∂h_t/∂a_g; ∂(r * h)/∂a_r; r; ∂h_t/∂h_{t-1} past the weights: (T, B, H) each."""
-    z, r, g = blocks(gates, 3)
+    z, r, g = gates
     slope_z = (states[0][:-1] - g) * sigmoid_derivative(z)
     slope_g = (1 - z) * tanh_derivative(g)
     slope_r = h * sigmoid_derivative(r)
@@ -190,7 +190,7 @@ def gru_before_weight_gradients(deltas: Array, h: Array, gates: Array) -> tuple[
     """dU (H, 3H) and db (3H,): U_g has seen r * h."""
     H = h.shape[2]
     dU, db = sum_gradients(deltas, h, gates)
-    r, deltas_g = gates[:, :, H : 2 * H], deltas[:, :, 2 * H :]
+    r, deltas_g = gates[1], deltas[:, :, 2 * H :]
     dU[:, 2 * H :] = rows(r * h).T @ rows(deltas_g)
     return dU, db
 
@@ -236,19 +236,20 @@ def forward(
     initial: a (B, H) for each state. Nothing that comes in is changed.
     """
     (T, B, _), H = x.shape, len(U)
-    states = [np.empty((T + 1, B, H), x.dtype) for _ in cell.states]
-    gates = np.empty((T, B, len(cell.gates) * H), x.dtype)
+    states = [empty((T + 1, B, H), x.dtype) for _ in cell.states]
+    gates = empty((len(cell.gates), T, B, H), x.dtype)
     for state, first in zip(states, initial, strict=True):
         state[0] = first
 
-    xW = (rows(x) @ W).reshape(T, B, -1)  # (T, B, kH): x_t W of all steps at once
+    xW = empty((T, B, W.shape[1]), x.dtype)
+    np.matmul(rows(x), W, out=rows(xW))  # x_t W of all steps at once
     for t in range(T):
         before = [state[t] for state in states]  # h_{t-1}, and c_{t-1}
         after, parts = cell.step(xW[t], dropped(before[0], keep), before[-1], U, b)
         for state, new, old in zip(states, after, before, strict=True):
             state[t + 1] = where_real(real, t, new, old)
-        if parts:
-            np.concatenate(parts, axis=1, out=gates[t])
+        for gate, part in zip(gates, parts, strict=True):
+            gate[t] = part
     return states, gates
 
 
@@ -275,7 +276,7 @@ def backward(
     """
     h = dropped(states[0][:-1], keep)  # (T, B, H): h_{t-1} of each step
     slopes = cell.slopes(h, states, gates)
-    deltas = np.empty((len(x), x.shape[1], W.shape[1]), x.dtype)
+    deltas = empty((*x.shape[:2], W.shape[1]), x.dtype)
     every = [np.empty_like(state) for state in states] if step_gradients else []
     d = list(dstates)
 
@@ -297,6 +298,11 @@ def backward(
     dW = rows(x).T @ rows(deltas)  # (D, kH)  eq-rnn-backward-kernel, eq-lstm-backward-kernel
     dx = (rows(deltas) @ W.T).reshape(x.shape)  # eq-rnn-backward-input, eq-lstm-backward-x
     return dx, [dW, dU, db], d, every
+
+
+def split_gates(cell: Cell, gates: Array) -> Arrays:
+    """The gates one by one, (T, B, H) each, in the cell's order."""
+    return list(gates)
 
 
 def blocks(a: Array, n: int) -> Arrays:
