@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from unrolled import engine, recurrent
+from unrolled import recurrent
 from unrolled.activations import (
     Array,
     relu,
@@ -25,6 +25,7 @@ from unrolled.activations import (
     tanh_derivative,
 )
 from unrolled.base import Layer, Shape, whole_number
+from unrolled.engine import Engine, current
 from unrolled.initializers import glorot_uniform, orthogonal
 from unrolled.recurrent import Cell
 from unrolled.seeding import generator
@@ -41,10 +42,10 @@ ACTIVATIONS: dict[str | None, tuple[Callable[..., Any], Callable[..., Any]]] = {
 }  # y of x, and ∂loss/∂x from ∂loss/∂y and y
 
 
-class Run(NamedTuple):
-    """The cache of a recurrent layer: time-major, in the order in which it was read."""
+class Sequences(NamedTuple):
+    """The cache of a recurrent layer: time-major, in the order in which the steps were read."""
 
-    engine: engine.Engine  # that computed it
+    engine: Engine  # that computed them
     shape: tuple[int, ...]  # of x, (T, B, D)
     real: Any  # (T, B, 1), True where a step counts, or None
     silent: Any  # (T, B), True where the output is 0 whatever the state, or None
@@ -144,7 +145,7 @@ class Recurrent(Layer):
 
     def _forward(self, x: Array, mask: Any, training: bool, initial_state: Any = None) -> Any:
         (B, T, D), H, order = x.shape, self.units, slice(None, None, -1 if self.go_backwards else 1)
-        cell, run = self._cell(), engine.current()
+        cell, engine = self._cell(), current()
         initial = self._initial(initial_state, B)
         drop = self._dropped(self.dropout, (B, D), training)
         keep = self._dropped(self.recurrent_dropout, (B, H), training)
@@ -158,10 +159,12 @@ class Recurrent(Layer):
         def work(chunk: int, rows: slice) -> list[tuple[Array, list[Array], Any]]:
             states, parts = [state[rows] for state in initial], []
             for steps in stretches(T, rows):
-                of_mask = None if real is None else real[steps, rows]
-                kept = None if keep is None else keep[rows]
                 x_rows = np.ascontiguousarray(x[steps, rows])
-                every, gates = run.forward(cell, x_rows, of_mask, states, *self.weights, kept)
+                mask_rows = part(real, steps, rows)
+                keep_rows = part(keep, rows)
+                every, gates = engine.forward(
+                    cell, x_rows, mask_rows, states, *self.weights, keep_rows
+                )
                 states = [state[-1] for state in every]
                 parts.append((x_rows, every, gates))
                 if self.return_sequences:
@@ -179,7 +182,7 @@ class Recurrent(Layer):
         if self.stateful:
             self.states = final
         output = y.transpose(1, 0, 2) if self.return_sequences else y[0]
-        cache = Run(run, x.shape, real, silent, drop, keep, chunks)
+        cache = Sequences(engine, x.shape, real, silent, drop, keep, chunks)
         return [output, *(state.copy() for state in final)] if self.return_state else output, cache
 
     def _silent(self, real: Any) -> Any:
@@ -189,12 +192,12 @@ class Recurrent(Layer):
     def _backward(
         self,
         dy: Array,
-        cache: Run,
+        cache: Sequences,
         dstate: Any = None,
         truncate: int | None = None,
         step_gradients: bool = False,
     ) -> Any:
-        run, shape, real, silent, drop, keep, chunks = cache
+        engine, shape, real, silent, drop, keep, chunks = cache
         (T, B, _), H, cell = shape, self.units, self._cell()
         kernel, recurrent_kernel, _ = self.weights
         cut = None
@@ -215,33 +218,31 @@ class Recurrent(Layer):
             d, total = [state[rows] for state in last], list[Array]()
             parts = zip(stretches(T, rows), chunks[chunk], strict=True)
             for steps, (x_rows, states, gates) in reversed(list(parts)):
-                of_mask = None if real is None else real[steps, rows]
-                kept = None if keep is None else keep[rows]
                 dy_rows = np.zeros(states[0][1:].shape, self.dtype)
                 if self.return_sequences:
                     dy_rows[...] = dy[steps, rows]
-                dx[steps, rows], gradients, d, found = run.backward(
+                dx[steps, rows], gradients, d, found = engine.backward(
                     cell,
                     dy_rows,
                     d,
                     x_rows,
-                    of_mask,
+                    part(real, steps, rows),
                     states,
                     gates,
                     kernel,
                     recurrent_kernel,
-                    kept,
-                    None if cut is None else cut[steps],
+                    part(keep, rows),
+                    part(cut, steps),
                     step_gradients,
                 )
-                for whole, part in zip(every.values(), found, strict=True):
-                    whole[steps.start : steps.stop + 1, rows] = part
-                total = (
-                    [a + b for a, b in zip(total, gradients, strict=True)] if total else gradients
-                )
+                for whole, some in zip(every.values(), found, strict=True):
+                    whole[steps.start : steps.stop + 1, rows] = some
+                total = added(total, gradients)
             return total
 
-        gradients = [sum(parts[1:], parts[0]) for parts in zip(*in_chunks(work, B), strict=True)]
+        gradients = list[Array]()
+        for of_chunk in in_chunks(work, B):
+            gradients = added(gradients, of_chunk)
         dx = dx if drop is None else dx * drop
         dx = dx[:: -1 if self.go_backwards else 1].transpose(1, 0, 2)
         if not step_gradients:
@@ -258,20 +259,21 @@ class Recurrent(Layer):
 
     def traced(self, cache: Any) -> dict[str, Array]:
         """What `trace` gives, from the cache of a call of `forward`."""
-        run, cell = cache.rest, self._cell()
+        sequences, cell = cache.rest, self._cell()
         names = (*cell.gates, *cell.states)
         found: dict[str, Any] = {name: [] for name in names}
-        for chunk in run.chunks:
+        for chunk in sequences.chunks:
             parts = [
-                [*run.engine.split_gates(cell, gates), *(state[1:] for state in states)]
+                [*sequences.engine.split_gates(cell, gates), *(state[1:] for state in states)]
                 for _, states, gates in chunk
             ]
             for name, steps in zip(names, zip(*parts, strict=True), strict=True):
                 found[name].append(np.concatenate(steps))
         traced = {name: np.concatenate(rows, axis=1) for name, rows in found.items()}
-        if run.real is not None:
+        if sequences.real is not None:
             for name in cell.gates:
-                traced[name][~run.real[:, :, 0]] = np.nan
+                traced[name][~sequences.real[:, :, 0]] = np.nan
+        traced.pop("h_g", None)  # of a GRU: a sum, no gate
         return {name: steps.transpose(1, 0, 2) for name, steps in traced.items()}
 
 
@@ -279,6 +281,16 @@ def stretches(T: int, rows: slice) -> list[slice]:
     """The T time steps cut into stretches that, for so many rows, stay in a core's cache."""
     size = max(1, STRETCH // (rows.stop - rows.start))
     return [slice(start, min(start + size, T)) for start in range(0, T, size)]
+
+
+def part(array: Any, *index: slice) -> Any:
+    """array[index], or None where there is no array."""
+    return None if array is None else array[index]
+
+
+def added(total: list[Array], more: list[Array]) -> list[Array]:
+    """The sums of two lists of gradients; the first may be empty."""
+    return [a + b for a, b in zip(total, more, strict=True)] if total else more
 
 
 class SimpleRNN(Recurrent):
@@ -463,7 +475,7 @@ class Embedding(Layer):
 
     def _backward(self, dy: Array, ids: Any) -> tuple[None, list[Array]]:
         rows = np.ascontiguousarray(dy.transpose(1, 0, 2)).reshape(len(ids), -1)
-        return None, [engine.current().sum_by_id(ids, rows, self.input_dim)]
+        return None, [current().sum_by_id(ids, rows, self.input_dim)]
 
 
 @dataclass(eq=False)
