@@ -13,8 +13,8 @@ import unrolled
 # What the page shows whole, and what only the library itself uses.
 SHOWN = {"activations", "cells", "initializers", "gradcheck", "layers", "losses", "optimizers"}
 SHOWN |= {"datasets", "figures", "inspection"}
-INTERNAL = {"batches", "experiments", "model", "parallel", "saving", "seeding", "threads"}
-INTERNAL |= {"training"}
+INTERNAL = {"batches", "experiments", "model", "parallel", "refusals", "saving", "seeding"}
+INTERNAL |= {"threads", "training"}
 
 SOURCE = re.compile(r"chapters? \w*\d|\beq-|\b(19|20)\d\d\b|keras", re.IGNORECASE)
 SHAPE = re.compile(r"\(\w+,( ?\w+,?)*\)|shape")

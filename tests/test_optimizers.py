@@ -1,12 +1,17 @@
-"""SGD, momentum, Adam and clipping: their formulas by hand, and Keras's optimizers as oracle."""
+"""Optimizers and clipping: their formulas by hand, and Keras's optimizers as oracle."""
 
+import copy
+import gc
+import inspect
 import math
+import pickle
 from dataclasses import asdict
 
 import numpy as np
 import pytest
 
-from unrolled.optimizers import SGD, Adam, _pieces
+from unrolled.optimizers import SGD, Adam, RMSprop, _pieces
+from unrolled.refusals import refuse
 
 SHAPES = [(3, 4), (4,), (2, 2, 3), (1, 1)]
 SAME = 1e-14  # the same formula, rounded in other places
@@ -70,8 +75,43 @@ def test_weights_without_gradient_stay():
     assert np.array_equal(w, [1, 2])
 
 
+def test_rmsprop_by_hand():
+    w, v, m = 1.0, 0.0, 0.0
+    ours, optimizer = np.array([w]), RMSprop(0.1, rho=0.8, momentum=0.5, epsilon=0.01)
+    for g in (2.0, -1.0, 0.5):
+        v = 0.8 * v + 0.2 * g**2
+        m = 0.5 * m + 0.1 * g / math.sqrt(v + 0.01)
+        w -= m
+        optimizer.apply([np.array([g])], [ours])
+        assert furthest(ours, [w]) < SAME
+        assert furthest(optimizer.slots, [[v], [m], [0]]) < SAME
+
+
+def test_centered_rmsprop_by_hand():
+    w, v, mean = 1.0, 0.0, 0.0
+    ours, optimizer = np.array([w]), RMSprop(0.1, rho=0.8, epsilon=0.01, centered=True)
+    for g in (2.0, -1.0, 0.5):
+        v = 0.8 * v + 0.2 * g**2
+        mean = 0.8 * mean + 0.2 * g
+        w -= 0.1 * g / math.sqrt(v - mean**2 + 0.01)
+        optimizer.apply([np.array([g])], [ours])
+        assert furthest(ours, [w]) < SAME
+        assert furthest([optimizer.slots[0], optimizer.slots[2]], [[v], [mean]]) < SAME
+
+
+def test_centered_rmsprop_takes_no_root_of_a_variance_that_rounding_made_negative():
+    w, optimizer = np.zeros(3, "float32"), RMSprop(centered=True)
+    for _ in range(500):
+        optimizer.apply([np.array([1e3, 333.3, 1e4], "float32")], [w])
+    assert np.isfinite(w).all()
+
+
 def test_defaults_are_keras_defaults():
     assert SGD() == SGD(learning_rate=0.01, momentum=0.0, clipnorm=None, global_clipnorm=None)
+    assert RMSprop() == RMSprop(
+        learning_rate=0.001, rho=0.9, momentum=0.0, epsilon=1e-7, centered=False, clipnorm=None,
+        global_clipnorm=None,
+    )  # fmt: skip
     assert Adam() == Adam(
         learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, clipnorm=None,
         global_clipnorm=None,
@@ -109,11 +149,17 @@ def test_clipping_lets_zero_gradients_be(clip):
     assert np.array_equal(w, [[1, 1]])
 
 
+OPTIMIZERS = {"SGD": SGD, "RMSprop": RMSprop, "Adam": Adam}
 SETTINGS = [
     ("SGD", {"learning_rate": 0.1}),
     ("SGD", {"learning_rate": 0.1, "momentum": 0.9}),
     ("SGD", {"learning_rate": 0.1, "momentum": 0.9, "clipnorm": 0.7}),
     ("SGD", {"learning_rate": 0.1, "momentum": 0.5, "global_clipnorm": 1.5}),
+    ("RMSprop", {"learning_rate": 0.01}),
+    ("RMSprop", {"learning_rate": 0.01, "rho": 0.7, "momentum": 0.6, "epsilon": 1e-3}),
+    ("RMSprop", {"learning_rate": 0.01, "centered": True, "epsilon": 1e-2}),
+    ("RMSprop", {"learning_rate": 0.01, "centered": True, "momentum": 0.5, "global_clipnorm": 1.5}),
+    ("RMSprop", {"learning_rate": 0.01, "clipnorm": 0.7}),
     ("Adam", {"learning_rate": 0.01}),
     ("Adam", {"learning_rate": 0.01, "beta_1": 0.7, "beta_2": 0.9, "epsilon": 1e-3}),
     ("Adam", {"learning_rate": 0.01, "clipnorm": 0.7}),
@@ -127,7 +173,7 @@ def test_keras_agrees_over_50_updates(name, settings):
 
     start = arrays(0, "float32")
     ours, theirs = [w.copy() for w in start], [keras.Variable(w) for w in start]
-    optimizer = {"SGD": SGD, "Adam": Adam}[name](**settings)
+    optimizer = OPTIMIZERS[name](**settings)
     reference = getattr(keras.optimizers, name)(**settings)
     for step in range(50):
         gradients = [g * (1 + step % 3) for g in arrays(step + 1, "float32")]
@@ -142,7 +188,14 @@ def test_keras_agrees_over_50_updates(name, settings):
         assert np.allclose(w, keras_w.numpy(), rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("make", [lambda: SGD(0.1, momentum=0.9), lambda: Adam(0.1)])
+MAKES = [
+    lambda: SGD(0.1, momentum=0.9),
+    lambda: Adam(0.1),
+    lambda: RMSprop(0.1, momentum=0.9, centered=True),
+]
+
+
+@pytest.mark.parametrize("make", MAKES)
 def test_updates_are_in_place_for_big_and_strided_arrays(make):
     rng = np.random.default_rng(1)
     wide = rng.standard_normal((300, 200))
@@ -178,7 +231,7 @@ def test_pieces_are_whole_rows_that_stay_in_cache(shape, rows):
     assert all(np.shares_memory(first, a) for first, _ in pieces)  # an update goes into the weights
 
 
-@pytest.mark.parametrize("make", [lambda: SGD(0.1, momentum=0.9), lambda: Adam(0.1)])
+@pytest.mark.parametrize("make", MAKES)
 def test_state_kept_and_put_back_goes_on_to_the_same_bits(make):
     straight, w = make(), arrays(0)
     for step in range(6):
@@ -212,6 +265,12 @@ def test_asdict_gives_every_setting_as_it_is_now():
         (lambda: SGD(momentum=1.0), "momentum: expected a number from 0 to below 1, came 1.0"),
         (lambda: SGD(momentum=1.5), "momentum: .* came 1.5"),
         (lambda: SGD(momentum=-0.1), "momentum: .* came -0.1"),
+        (lambda: RMSprop(rho=1.0), "rho: expected a number from 0 to below 1, came 1.0"),
+        (lambda: RMSprop(epsilon=-1e-7), "epsilon: .* came -1e-07"),
+        (lambda: RMSprop(centered=1), "centered: expected True or False, came 1"),
+        (lambda: SGD("0.1"), "learning_rate: expected a number 0 or more, came '0.1'"),
+        (lambda: Adam(beta_2=None), "beta_2: .* came None"),
+        (lambda: Adam(clipnorm="1"), "clipnorm: expected a number more than 0, came '1'"),
         (lambda: Adam(beta_1=1), "beta_1: .* came 1"),
         (lambda: Adam(beta_2=-0.5), "beta_2: .* came -0.5"),
         (lambda: Adam(epsilon=0), "epsilon: expected a number more than 0, came 0"),
@@ -234,7 +293,7 @@ def test_limits_themselves_are_allowed():
     assert np.allclose(w, 0.9)
 
 
-@pytest.mark.parametrize("make", [lambda: SGD(momentum=0.5), lambda: Adam()])
+@pytest.mark.parametrize("make", MAKES)
 def test_shapes_must_fit_and_stay(make):
     optimizer, w = make(), [np.ones((2, 3)), np.ones(3)]
     with pytest.raises(ValueError, match="expected equal shapes"):
@@ -248,3 +307,157 @@ def test_shapes_must_fit_and_stay(make):
         optimizer.apply([np.ones(2)], [np.ones(2)])
     assert optimizer.iterations == before
     assert np.array_equal(w[0][0], w[1])
+
+
+@pytest.mark.parametrize("make", MAKES)
+def test_a_frozen_weight_and_its_slots_stay(make):
+    optimizer, weights = make(), arrays(0)
+    optimizer.apply(arrays(1), weights)
+    before, slots = [w.copy() for w in weights], [s.copy() for s in optimizer.slots]
+    gradients = arrays(2)
+    gradients[1] = None
+    optimizer.apply(gradients, weights)
+    moved = [not np.array_equal(a, b) for a, b in zip(before, weights, strict=True)]
+    assert moved == [True, False, True, True]
+    moved = [not np.array_equal(a, b) for a, b in zip(slots, optimizer.slots, strict=True)]
+    assert moved == [True, False, True, True] * make().slots_per_weight
+    assert optimizer.iterations == 2
+    optimizer.apply([None] * 4, weights)  # all of them are frozen
+    assert optimizer.iterations == 3
+
+
+@pytest.mark.parametrize("clip", [{}, {"clipnorm": 0.7}, {"global_clipnorm": 0.9}], ids=str)
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_with_a_frozen_weight_the_others_go_where_they_go_without_it(name, clip):
+    with_it, without = OPTIMIZERS[name](**clip), OPTIMIZERS[name](**clip)
+    a, b = arrays(0), [arrays(0)[k] for k in (0, 2, 3)]
+    for step in range(5):
+        g = arrays(step)
+        with_it.apply([g[0], None, g[2], g[3]], a)
+        without.apply([g[0], g[2], g[3]], b)
+    assert all(np.array_equal(x, y) for x, y in zip([a[0], a[2], a[3]], b, strict=True))
+
+
+def test_a_missing_gradient_is_not_taken_for_a_frozen_weight():
+    w = [np.ones(2), np.ones(2)]
+    for gradients in ([np.ones(2)], [None], [None, np.ones(2), None], [None, np.ones(3)]):
+        with pytest.raises(ValueError, match="expected equal shapes"):
+            SGD().apply(gradients, w)
+
+
+class Model:
+    """What an optimizer needs of a model: that it can be referred to weakly."""
+
+
+@pytest.mark.parametrize("make", MAKES)
+def test_an_optimizer_is_that_of_one_model(make):
+    optimizer, first, second = make(), Model(), Model()
+    assert optimizer.owner is None
+    optimizer.claim(first)
+    optimizer.apply([np.ones(1)], [np.ones(1)])
+    optimizer.claim(first)  # compiled again: it goes on
+    assert optimizer.owner is first
+    assert optimizer.iterations == 1
+    kind = type(optimizer).__name__
+    with pytest.raises(
+        ValueError, match=f"optimizer: .* came the {kind} of another; .* new {kind}"
+    ):
+        optimizer.claim(second)
+    assert optimizer.owner is first
+    assert optimizer.iterations == 1
+
+
+def test_the_optimizer_of_a_model_that_is_gone_starts_anew():
+    optimizer, first, second = Adam(0.1), Model(), Model()
+    optimizer.claim(first)
+    optimizer.apply([np.ones(2)], [np.ones(2)])
+    del first
+    gc.collect()
+    assert optimizer.owner is None
+    optimizer.claim(second)
+    assert (optimizer.iterations, optimizer.slots) == (0, [])
+    assert optimizer.owner is second
+    optimizer.apply([np.ones(3)], [np.ones(3)])  # of other shapes
+
+
+def test_a_state_that_was_nobodys_is_kept_by_the_first_model():
+    optimizer = Adam(0.1)
+    optimizer.apply([np.ones(2)], [np.ones(2)])
+    optimizer.claim(model := Model())
+    assert optimizer.owner is model
+    assert optimizer.iterations == 1
+    assert len(optimizer.slots) == 2
+
+
+def pickled(optimizer):
+    return pickle.loads(pickle.dumps(optimizer))
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, pickled])
+@pytest.mark.parametrize("make", MAKES)
+def test_a_copy_goes_on_alike_and_is_nobodys(make, copied):
+    optimizer, model, w = make(), Model(), arrays(0)
+    optimizer.claim(model)
+    optimizer.apply(arrays(1), w)
+    other, other_w = copied(optimizer), [a.copy() for a in w]
+    assert other == optimizer
+    assert other.owner is None
+    assert optimizer.owner is model
+    optimizer.apply(arrays(2), w)
+    assert other.iterations == 1
+    other.claim(other_model := Model())
+    assert other.owner is other_model
+    other.apply(arrays(2), other_w)
+    assert all(np.array_equal(a, b) for a, b in zip(w, other_w, strict=True))
+
+
+@pytest.mark.parametrize("make", MAKES)
+def test_an_update_can_be_taken_back(make):
+    optimizer, w = make(), arrays(0)
+    nothing = optimizer.state()
+    assert nothing == (0, [])
+    optimizer.apply(arrays(1), w)
+    kept, state = [a.copy() for a in w], optimizer.state()
+    for again in range(2):  # one state can be put back twice
+        optimizer.apply([np.nan * g for g in arrays(2)], w)
+        assert not np.isfinite(optimizer.slots[0]).any()
+        optimizer.restore(state)
+        w = [a.copy() for a in kept]
+        assert optimizer.iterations == 1, again
+        optimizer.apply(arrays(3), w)
+        straight, straight_w = make(), arrays(0)
+        straight.apply(arrays(1), straight_w)
+        straight.apply(arrays(3), straight_w)
+        assert all(np.array_equal(a, b) for a, b in zip(w, straight_w, strict=True)), again
+    optimizer.restore(nothing)
+    assert (optimizer.iterations, optimizer.slots) == (0, [])
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_argument_of_keras_is_ours_or_refused_by_name(name):
+    import keras
+
+    ours, refused = asdict(OPTIMIZERS[name]()), []
+    for argument in inspect.signature(getattr(keras.optimizers, name)).parameters.values():
+        if argument.kind is inspect.Parameter.VAR_KEYWORD:
+            continue
+        if argument.name in ours:
+            OPTIMIZERS[name](**{argument.name: argument.default})
+            continue
+        with pytest.raises(TypeError, match=rf"^{name}: .* not have the argument {argument.name};"):
+            OPTIMIZERS[name](**{argument.name: argument.default})
+        refused.append(argument.name)
+    assert {"weight_decay", "clipvalue", "use_ema", "ema_momentum", "name"} <= set(refused)
+
+
+def test_refusals_name_all_that_is_unknown_and_all_that_there_is():
+    refuse("Adam", {"a": 1}, ["a", "b"])
+    with pytest.raises(TypeError) as caught:
+        refuse("Adam", {"c": 1, "a": 2, "d": 3}, ["a", "b"])
+    assert str(caught.value) == (
+        "Adam: unrolled does not have the argument c, d; those of Adam are a, b."
+    )
+    with pytest.raises(
+        TypeError, match=r"^SGD: .* argument lr; those of SGD .* learning_rate, mom"
+    ):
+        SGD(lr=0.1)

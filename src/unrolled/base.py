@@ -93,6 +93,10 @@ class Layer:
     def _make_weights(self, D: Any) -> list[Array]:
         return []
 
+    def weight_shapes(self, D: Any) -> list[Any]:
+        """The shapes of the weights for D features; [None] if only building tells."""
+        return [None]
+
     def get_weights(self) -> list[Array]:
         """Copies of the weights, in the order and layout of Keras."""
         return [w.copy() for w in self.weights]
@@ -131,23 +135,29 @@ class Layer:
         shape = (y[0] if isinstance(y, list) else y).shape
         return y, Cache(type(self).__name__, shape, rest)
 
-    def _checked(self, x: Any, mask: Any, training: bool) -> tuple[Any, Any]:
-        x = np.asarray(x)
+    def check_input(self, x: Any) -> None:
+        """TypeError or ValueError unless this layer can read x: its axes, kind and features."""
         fits = x.size and (x.ndim == self.axes.count(",") + 1 or self.axes == "any")
         self._expect(fits, "x", f"axes {self.axes}, none empty", x.shape)
+        if self.axes == "(B, T)":
+            return
+        self._expect(x.dtype.kind in "fiub", "x", "numbers", x.dtype, TypeError)
+        if self.built:
+            self._expect(x.shape[-1] == self.features, "x", f"{self.features} features", x.shape)
+
+    def _checked(self, x: Any, mask: Any, training: bool) -> tuple[Any, Any]:
+        x = np.asarray(x)
+        self.check_input(x)
         if mask is not None:
             mask = np.asarray(mask, bool)
             self._expect(mask.shape == x.shape[:2], "mask", f"shape {x.shape[:2]}", mask.shape)
-        if self.axes != "(B, T)":
-            self._expect(x.dtype.kind in "fiub", "x", "numbers", x.dtype, TypeError)
-            if not self.built:
-                self.build(x.shape)
-            self._expect(x.shape[-1] == self.features, "x", f"{self.features} features", x.shape)
-            x = x.astype(self.dtype, copy=False)
-            missing = not training and np.isnan(x).any()
-            self._expect(not missing, "x", "numbers", np.nan)
-        elif not self.built:
+        if not self.built:
             self.build(x.shape)
+        if self.axes == "(B, T)":
+            return x, mask
+        x = x.astype(self.dtype, copy=False)
+        missing = not training and np.isnan(x if mask is None else x[mask]).any()
+        self._expect(not missing, "x", "numbers", np.nan)
         return x, mask
 
     def backward(self, dy: Any, cache: Any, **options: Any) -> Any:

@@ -96,6 +96,10 @@ class Recurrent(Layer):
         H, columns = self.units, self.blocks * self.units
         return [glorot_uniform(D, columns), orthogonal(H, columns), np.zeros(columns)]
 
+    def weight_shapes(self, D: Any) -> list[Any]:
+        columns = self.blocks * self.units
+        return [(D, columns), (self.units, columns), (columns,)]
+
     def compute_mask(self, x: Any, mask: Any = None) -> Any:
         if mask is None or not self.return_sequences:
             return None
@@ -325,6 +329,10 @@ class GRU(Recurrent):
         *kernels, bias = super()._make_weights(D)
         return [*kernels, np.stack([bias, bias]) if self.reset_after else bias]
 
+    def weight_shapes(self, D: Any) -> list[Any]:
+        *kernels, bias = super().weight_shapes(D)
+        return [*kernels, (2, *bias) if self.reset_after else bias]
+
 
 @dataclass(eq=False)
 class Bidirectional(Layer):
@@ -358,6 +366,9 @@ class Bidirectional(Layer):
         for half in self.halves:
             half.build((None, None, D), self.dtype.name)
         return [weight for half in self.halves for weight in half.weights]
+
+    def weight_shapes(self, D: Any) -> list[Any]:
+        return 2 * self.layer.weight_shapes(D)
 
     def updates(self) -> list[bool]:
         ours = self.trainable and self.layer.trainable
@@ -429,6 +440,9 @@ class Embedding(Layer):
     def _make_weights(self, D: Any) -> list[Array]:
         return [generator().uniform(-0.05, 0.05, (self.input_dim, self.output_dim))]
 
+    def weight_shapes(self, D: Any) -> list[Any]:
+        return [(self.input_dim, self.output_dim)]
+
     def compute_mask(self, x: Any, mask: Any = None) -> Any:
         if not self.mask_zero:
             return mask
@@ -438,15 +452,14 @@ class Embedding(Layer):
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape, self.output_dim)
 
-    def check_ids(self, x: Any) -> None:
-        """TypeError or ValueError unless x holds whole numbers from 0 to input_dim - 1."""
+    def check_input(self, x: Any) -> None:
+        super().check_input(x)
         self._expect(x.dtype.kind in "iu", "x", "whole numbers", x.dtype, TypeError)
         for extreme in (int(x.min()), int(x.max())):
             fits = 0 <= extreme < self.input_dim
             self._expect(fits, "x", f"ids from 0 to {self.input_dim - 1}", extreme)
 
     def _forward(self, x: Array, mask: Any, training: bool) -> tuple[Array, Array]:
-        self.check_ids(x)
         return self.weights[0][x.T].transpose(1, 0, 2), x.T.ravel()  # time-major in memory
 
     def _backward(self, dy: Array, ids: Any) -> tuple[None, list[Array]]:
@@ -462,6 +475,9 @@ class Masking(Layer):
     """
 
     mask_value: float = 0.0
+
+    def weight_shapes(self, D: Any) -> list[Any]:
+        return []
 
     def _fits(self, name: str, value: Any) -> tuple[Any, str]:
         if name == "mask_value":
@@ -492,6 +508,9 @@ class Dropout(Layer):
     rate: float
     axes = "any"
 
+    def weight_shapes(self, D: Any) -> list[Any]:
+        return []
+
     def _forward(self, x: Array, mask: Any, training: bool) -> tuple[Array, Any]:
         if not training or self.rate == 0:
             return x, None
@@ -510,6 +529,9 @@ class Dropout(Layer):
 
 class _GlobalPooling1D(Layer):
     _pool: ClassVar[Callable[..., Any]]  # x, what is real -> y, the share of each step in dx
+
+    def weight_shapes(self, D: Any) -> list[Any]:
+        return []
 
     def compute_mask(self, x: Any, mask: Any = None) -> Any:
         return None
@@ -566,6 +588,9 @@ class Dense(Layer):
 
     def _make_weights(self, D: int) -> list[Array]:
         return [glorot_uniform(D, self.units), np.zeros(self.units)]
+
+    def weight_shapes(self, D: Any) -> list[Any]:
+        return [(D, self.units), (self.units,)]
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape[:-1], self.units)

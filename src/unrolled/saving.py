@@ -4,6 +4,7 @@ import json
 import os
 import zipfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,28 +12,79 @@ import numpy as np
 
 from unrolled import layers
 from unrolled.activations import Array
+from unrolled.base import Layer
 
-FORMAT = 2  # of the files written here; a change of layout raises it: 2 may hold scales
+FORMAT = 3  # of the files written here: 2 may hold scales, 3 the optimizer's state and a loss
+LAYERS = (
+    "Bidirectional",
+    "Dense",
+    "Dropout",
+    "Embedding",
+    "GRU",
+    "GlobalAveragePooling1D",
+    "GlobalMaxPooling1D",
+    "LSTM",
+    "Masking",
+    "SimpleRNN",
+)
 STORED = Path(__file__).resolve().parents[2] / "models"  # what comes with the book
 
 PathLike = str | os.PathLike[str]
 
 
-def layer_config(layer: layers.Layer) -> dict[str, Any]:
+def layer_config(layer: Layer) -> dict[str, Any]:
     """A layer's class and arguments, for JSON; a layer within a layer likewise."""
     arguments = layer.get_config().items()
-    config = {k: layer_config(v) if isinstance(v, layers.Layer) else v for k, v in arguments}
+    config = {k: layer_config(v) if isinstance(v, Layer) else v for k, v in arguments}
     return {"class": type(layer).__name__, **config}
 
 
-def layer_from_config(config: dict[str, Any]) -> layers.Layer:
-    """The layer, not built, that `layer_config` described. ValueError if there is no such class."""
-    kind = vars(layers).get(config["class"])
-    if not (isinstance(kind, type) and issubclass(kind, layers.Layer)):
-        raise ValueError(f"class: expected one of unrolled.layers, came {config['class']!r}")
-    arguments = {k: layer_from_config(v) if isinstance(v, dict) else v for k, v in config.items()}
-    del arguments["class"]
+def layer_from_config(config: Any, custom_objects: Mapping[str, type[Layer]]) -> Layer:
+    """The layer, not built, that `layer_config` described.
+
+    ValueError if its class is none of unrolled.layers and of custom_objects.
+    """
+    name = config["class"]
+    kind = custom_objects.get(name) or (vars(layers)[name] if name in LAYERS else None)
+    if not (isinstance(kind, type) and issubclass(kind, Layer)):
+        raise ValueError(
+            f"class: expected one of unrolled.layers, came {name!r}; a layer of your own goes into "
+            f'load_model(path, custom_objects={{"{name}": its class}})'
+        )
+    arguments = {name: value for name, value in config.items() if name != "class"}
+    for name, value in arguments.items():
+        if isinstance(value, dict):
+            arguments[name] = layer_from_config(value, custom_objects)
     return kind(**arguments)
+
+
+def check_shapes(made: list[Layer], input_shape: Any, weights: list[Array]) -> None:
+    """ValueError unless these layers, for such inputs, have weights of these shapes.
+
+    Checked before anything is built, so that a file cannot ask for more memory than it fills.
+    Layers of a user's own are checked when their weights are set.
+    """
+    expected: list[Any] = []
+    shape = tuple(input_shape)
+    for layer in made:
+        expected += layer.weight_shapes(shape[-1])
+        shape = tuple(layer.compute_output_shape(shape))
+    if None not in expected and expected != [w.shape for w in weights]:
+        came = [w.shape for w in weights]
+        raise ValueError(f"weights: expected shapes {expected}, came {came}")
+
+
+def check_path(name: str, path: Any) -> None:
+    """TypeError or ValueError unless a file can be written at path; name: of the argument."""
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"{name}: expected a path, came {path!r}.")
+    folder = Path(path).parent
+    if not folder.is_dir():
+        raise ValueError(f"{name}: expected a path in a folder that is there, came {path}.")
+    if Path(path).is_dir():
+        raise ValueError(f"{name}: expected the path of a file, came the folder {path}.")
+    if not os.access(folder, os.W_OK):
+        raise ValueError(f"{name}: expected a folder that can be written to, came {folder}.")
 
 
 def find(path: PathLike) -> PathLike:
@@ -78,6 +130,7 @@ def write(
     compressed: bool = False,
 ) -> None:
     """Write a header and groups of arrays; the file is there only once it is whole."""
+    check_path("path", path)
     header = {"format": FORMAT, "arrays": {g: len(arrays) for g, arrays in groups.items()}} | header
     named: Any = {f"{g}-{k}": a for g, arrays in groups.items() for k, a in enumerate(arrays)}
     temporary, savez = Path(f"{path}.{os.getpid()}.tmp"), np.savez
@@ -98,13 +151,23 @@ def read(path: PathLike) -> tuple[dict[str, Any], dict[str, list[Array]]]:
 
     ValueError if the file is none of ours, cut short, of a newer format, or holds pickled objects.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"path: expected a path, came {path!r}.")
     with open(path, "rb") as file:
         if file.read(2) != b"PK":
             raise ValueError(f"{path}: expected an .npz file that unrolled saved, came no .npz.")
     try:
         with np.load(path, allow_pickle=False) as npz:
             arrays = dict(npz)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        MemoryError,
+        OSError,
+        RuntimeError,
+        ValueError,
+    ) as error:
         if "pickle" in str(error):
             why = "holds pickled objects, which could run code; expected plain arrays"
         else:

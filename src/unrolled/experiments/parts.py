@@ -234,7 +234,7 @@ class FallingAdam(Adam):
     steps: int = 1
     average: float | None = None
 
-    def apply(self, gradients: list[Array], weights: list[Array]) -> None:
+    def apply(self, gradients: Sequence[Array | None], weights: list[Array]) -> None:
         rising = max(1.0, WARM_UP * self.steps)
         rise = (self.iterations + 1) / rising
         fall = (self.steps - self.iterations) / max(1.0, self.steps - rising)
