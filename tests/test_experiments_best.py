@@ -82,7 +82,7 @@ def test_text_input_by_hand():
     assert not pairs.any()
     pairs[...] = np.arange(32).reshape(16, 2)
     x = np.array([[0, 1, 5, 12], [0, parts.FOLD + 1, 5, 12]])
-    y = layer.forward(x)
+    y = layer(x)
     assert y.shape == (2, 4, 4) == layer.compute_output_shape((2, 4))
     assert layer.compute_mask(x).tolist() == [[False, True, True, True]] * 2
     ids, real = np.array([0, 1, 5, 12]), np.array([0, 1, 1, 1])
@@ -102,13 +102,13 @@ def test_word_dropout_takes_the_vote_along_and_spares_the_padding():
     layer = parts.TextInput(50, 3, word_dropout=0.5, votes=np.ones((1, 2, 2**16)))
     x = np.tile(np.arange(10, 40), (40, 1))
     x[:, :5] = 0
-    y = layer.forward(x, training=True)
+    y = layer(x, training=True)
     unknown = (y[:, :, :3] == layer.weights[0][parts.UNKNOWN]).all(axis=-1)
     assert not unknown[:, :5].any()
     assert 0.45 < unknown[:, 5:].mean() < 0.55
     np.testing.assert_array_equal(y[:, 5:, 3] == 0, unknown[:, 5:])
-    assert (layer.forward(x)[:, 5:, 3:] == parts.SCALE).all()
-    assert not layer.forward(x)[:, :5, 3:].any()
+    assert (layer(x)[:, 5:, 3:] == parts.SCALE).all()
+    assert not layer(x)[:, :5, 3:].any()
 
 
 def test_an_ngram_votes_once():
@@ -116,17 +116,17 @@ def test_an_ngram_votes_once():
     first = [[1, 1, 0, 0, 0], [1, 0, 1, 1, 0]]
     assert parts.first_time(ids).tolist() == np.array(first, bool).tolist()
     layer = parts.TextInput(9, 1, votes=np.ones((1, 1, 64)))
-    assert (layer.forward(ids)[:, :, 1] == parts.SCALE * np.array(first)).all()
+    assert (layer(ids)[:, :, 1] == parts.SCALE * np.array(first)).all()
 
 
 def test_vote_dropout_takes_all_votes_of_a_review_or_none():
     set_random_seed(0)
     layer = parts.TextInput(50, 3, vote_dropout=0.5, votes=np.ones((1, 2, 2**16)))
     x = np.tile(np.arange(7, 13), (400, 1))
-    votes = layer.forward(x, training=True)[:, :, 3:].reshape(400, -1)
+    votes = layer(x, training=True)[:, :, 3:].reshape(400, -1)
     assert set(votes.sum(axis=1)) == {0, 12 * parts.SCALE}
     assert 150 < (votes[:, 0] == 0).sum() < 250
-    assert (layer.forward(x)[:, :, 3:] == parts.SCALE).all()
+    assert (layer(x)[:, :, 3:] == parts.SCALE).all()
 
 
 def test_gradients_of_the_parts_agree_with_differences():
@@ -139,8 +139,9 @@ def test_gradients_of_the_parts_agree_with_differences():
     dropping.build((None, None), "float64")
     assert check_layer(dropping, ids, training=True).error < DIFFERENCES
     frozen = parts.TextInput(6, 3, frozen=True)
-    frozen.backward(np.ones_like(frozen.forward(ids)))
-    assert not frozen.gradients[0].any()
+    y, cache = frozen.forward(ids)
+    _, (gradient,) = frozen.backward(np.ones_like(y), cache)
+    assert not gradient.any()
     x, mask = rng.standard_normal((3, 4, 5)), np.arange(4) >= np.array([[0], [2], [1]])
     for layer in (
         parts.MaxAndMean(),
@@ -151,14 +152,14 @@ def test_gradients_of_the_parts_agree_with_differences():
         layer.build(x.shape, "float64")
         result = check_layer(layer, x, mask)
         assert result.error < DIFFERENCES, (layer, result)
-    assert np.array_equal(layer.forward(x, mask)[..., -1:], x[..., -1:])
+    assert np.array_equal(layer(x, mask)[..., -1:], x[..., -1:])
 
 
 def test_max_and_mean_look_at_real_steps_only():
     x = np.array([[[9.0], [1.0], [2.0]]])
-    y = parts.MaxAndMean().forward(x, mask=[[False, True, True]])
+    y = parts.MaxAndMean()(x, mask=[[False, True, True]])
     assert y.tolist() == [[2.0, 1.5]]
-    y = parts.MaxAndMean(beside=1).forward(np.concatenate([x, -x], axis=2), mask=[[0, 1, 1]])
+    y = parts.MaxAndMean(beside=1)(np.concatenate([x, -x], axis=2), mask=[[0, 1, 1]])
     assert y.tolist() == [[2.0, 1.5, -3.0 / parts.SCALE]]
 
 

@@ -162,10 +162,10 @@ def test_a_loop_of_steps_is_the_layer(rng):
     loop.weights = layer.get_weights()
     x = rng.standard_normal((4, 9, 3)).astype("float32")
     dy = rng.standard_normal((4, 9, 5)).astype("float32")
-    np.testing.assert_allclose(loop.forward(x), layer.forward(x), atol=1e-6)
-    loop.backward(dy)
-    layer.backward(dy)
-    for ours, theirs in zip(loop.gradients, layer.gradients, strict=True):
+    (h, caches), (y, cache) = loop.forward(x), layer.forward(x)
+    np.testing.assert_allclose(h, y, atol=1e-6)
+    gradients = loop.backward(dy, caches)[1], layer.backward(dy, cache)[1]
+    for ours, theirs in zip(*gradients, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
@@ -173,7 +173,8 @@ def test_the_cell_without_an_input_gate_has_none_and_learns_none(rng):
     loop = variants.CELLS["no input gate"](6)
     learner = tasks.Learner(loop, Adam(0.01))
     learner.train(lambda: tasks.office(rng, 8), updates=3)
-    assert all((cache.i == 1).all() for cache in loop._caches)
+    _, caches = loop.forward(tasks.office(rng, 8).x)
+    assert all((cache.i == 1).all() for cache in caches)
     assert (loop.weights[0][:, :6] == 0).all()
     assert (loop.weights[1][:, :6] == 0).all()
     assert (loop.weights[2][:6] == 20).all()
@@ -186,8 +187,7 @@ def test_variants_differ_in_the_gates_they_claim(rng):
     for name in variants.CELLS:
         set_random_seed(0)
         loop = variants.CELLS[name](4)
-        loop.forward(x)
-        caches[name] = loop._caches[-1]
+        caches[name] = loop.forward(x)[1][-1]
     assert (caches["no forget gate"].f == 1).all()
     assert (caches["no output gate"].o == 1).all()
     assert np.allclose(caches["coupled gates"].f, 1 - caches["coupled gates"].i)

@@ -76,8 +76,8 @@ def test_mingru_is_its_formula_and_a_pad_changes_nothing():
     padded = np.concatenate([RNG.standard_normal((2, 3, 3)), x], axis=1)
     mask = np.arange(8)[None].repeat(2, 0) >= 3
     for layer in layers:
-        np.testing.assert_allclose(layer.forward(x), np.stack(expected, 1), rtol=1e-12)
-        after = layer.forward(padded, mask)[:, 3:]
+        np.testing.assert_allclose(layer(x), np.stack(expected, 1), rtol=1e-12)
+        after = layer(padded, mask)[:, 3:]
         np.testing.assert_allclose(after, np.stack(expected, 1), rtol=1e-12)
 
 
@@ -86,7 +86,7 @@ def test_attention_is_its_formula_and_looks_at_no_pad():
     x = RNG.standard_normal((3, 7, 5))
     layer = minimal.SelfAttention(4)
     layer.build(x.shape, "float64")
-    y = layer.forward(x, MASK)
+    y = layer(x, MASK)
     for k, real in enumerate(MASK):
         Q, K, V = np.split(x[k, real] @ layer.weights[0], 3, axis=1)
         share = np.exp(Q @ K.T / 2)
@@ -101,8 +101,8 @@ def test_attention_hears_order_only_by_the_place_marks():
     layer.build(x.shape, "float64")
     marked = minimal.PlaceMarks()
     marked.build(x.shape, "float64")
-    plain = [layer.forward(z).mean(1) for z in (x, x[:, order])]
-    placed = [layer.forward(marked.forward(z)).mean(1) for z in (x, x[:, order])]
+    plain = [layer(z).mean(1) for z in (x, x[:, order])]
+    placed = [layer(marked(z)).mean(1) for z in (x, x[:, order])]
     np.testing.assert_allclose(*plain, rtol=1e-10)
     assert np.abs(placed[0] - placed[1]).max() > 1e-6
     assert len(np.unique(minimal.waves(200, 16).round(6), axis=0)) == 200
@@ -117,10 +117,12 @@ def test_the_short_memory_is_truncated_backpropagation(truncate):
     for layer in (whole, short):
         layer.build(x.shape, "float64")
     short.set_weights(whole.get_weights())
-    np.testing.assert_allclose(short.forward(x, MASK), whole.forward(x, MASK), rtol=1e-12)
-    dx, expected = short.backward(dy), whole.backward(dy, truncate=truncate)
+    (y, cache), (y_whole, cache_whole) = short.forward(x, MASK), whole.forward(x, MASK)
+    np.testing.assert_allclose(y, y_whole, rtol=1e-12)
+    dx, gradients = short.backward(dy, cache)
+    expected, of_whole = whole.backward(dy, cache_whole, truncate=truncate)
     np.testing.assert_allclose(dx, expected, rtol=1e-10, atol=1e-14)
-    for mine, others in zip(short.gradients, whole.gradients, strict=True):
+    for mine, others in zip(gradients, of_whole, strict=True):
         np.testing.assert_allclose(mine, others, rtol=1e-10, atol=1e-14)
     assert (dx[:, : 7 - min(7, truncate)] == 0).all()
 

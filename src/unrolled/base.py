@@ -7,6 +7,7 @@ holds its arguments and its weights, and no call of `forward` or `backward` writ
 may be copied, pickled, and used by several threads at once.
 """
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, NamedTuple
@@ -49,7 +50,8 @@ class Layer:
     _backward: ClassVar[Callable[..., Any]]  # dy, that -> dx, gradients
 
     def __new__(cls, *args: Any, **options: Any) -> "Layer":
-        refuse(cls.__name__, options, [f.name for f in fields(cls)] if args or options else ())
+        _, *known = inspect.signature(cls.__init__).parameters  # a layer may have its own __init__
+        refuse(cls.__name__, options, known)
         return super().__new__(cls)
 
     def __post_init__(self) -> None:

@@ -135,7 +135,7 @@ def step_times(units: int, repeats: int = 7) -> dict[str, Any]:
                 times = []
                 for _ in range(repeats + 1):  # the first one takes memory
                     start = time.process_time()
-                    layer.backward(layer.forward(x, training=True))
+                    layer.backward(*layer.forward(x, training=True))
                     times.append(time.process_time() - start)
                 rows[name].append(round(1000 * min(times), 3))
     return {"lengths": list(LENGTHS), **table}

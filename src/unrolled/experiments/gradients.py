@@ -66,11 +66,11 @@ def norms(layer: Recurrent, x: Array, dh: Array) -> dict[str, Array]:
     "straight" is what the product of the forget gates alone hands back along c. dh (B, H): the
     gradient at the last state.
     """
-    layer.forward(x)
-    layer.backward(dh, step_gradients=True)
-    steps = dict(layer.step_gradients)
+    _, cache = layer.forward(x)
+    *_, found = layer.backward(dh, cache, step_gradients=True)
+    steps = {name: d[:, 1:] for name, d in found.items()}
     if isinstance(layer, LSTM):
-        f = layer.trace(x)["f"][:, :0:-1]  # f_T, f_{T-1}, …, f_2
+        f = layer.traced(cache)["f"][:, :0:-1]  # f_T, f_{T-1}, …, f_2
         last = steps["c"][:, -1:]
         straight = np.concatenate([last, last * np.cumprod(f, axis=1)], axis=1)
         steps["straight"] = straight[:, ::-1]

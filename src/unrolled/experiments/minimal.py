@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from unrolled.activations import Array, sigmoid
+from unrolled.base import whole_number
 from unrolled.initializers import glorot_uniform
 from unrolled.layers import LSTM, Layer, Shape
 from unrolled.threads import in_chunks
@@ -75,7 +76,7 @@ class MinGRU(Layer):
 
         return y.transpose(1, 0, 2), (x.shape, in_chunks(work, B))
 
-    def _backward(self, dy: Array, cache: Any) -> Array:
+    def _backward(self, dy: Array, cache: Any) -> tuple[Array, list[Array]]:
         (kernel, _), ((B, T, D), chunks) = self.weights, cache
         dx = np.empty((T, B, D), self.dtype)
 
@@ -90,8 +91,8 @@ class MinGRU(Layer):
             return [steps.reshape(-1, D).T @ flat, flat.sum(axis=0)]
 
         parts = in_chunks(work, B)
-        self.gradients = [sum(part[1:], start=part[0]) for part in zip(*parts, strict=True)]
-        return dx.transpose(1, 0, 2)
+        gradients = [sum(part[1:], start=part[0]) for part in zip(*parts, strict=True)]
+        return dx.transpose(1, 0, 2), gradients
 
 
 @dataclass(eq=False)
@@ -128,7 +129,7 @@ class SelfAttention(Layer):
 
         return y, (x, in_chunks(work, len(x)))
 
-    def _backward(self, dy: Array, cache: Any) -> Array:
+    def _backward(self, dy: Array, cache: Any) -> tuple[Array, list[Array]]:
         (kernel,), (x, chunks), d = self.weights, cache, self.units
         dx = np.empty(x.shape, self.dtype)
 
@@ -143,8 +144,8 @@ class SelfAttention(Layer):
             dx[rows] = delta @ kernel.T
             return x[rows].reshape(-1, x.shape[2]).T @ delta.reshape(-1, 3 * d)
 
-        self.gradients = [sum(in_chunks(work, len(x)))]
-        return dx
+        gradients = [sum(in_chunks(work, len(x)))]
+        return dx, gradients
 
 
 def waves(T: int, D: int) -> Array:
@@ -164,8 +165,8 @@ class PlaceMarks(Layer):
     def _forward(self, x: Array, mask: Any, training: bool) -> tuple[Array, Any]:
         return x + (self.amplitude * waves(*x.shape[1:])).astype(self.dtype), True
 
-    def _backward(self, dy: Array, _: Any) -> Array:
-        return dy
+    def _backward(self, dy: Array, _: Any) -> tuple[Array, list[Array]]:
+        return dy, []
 
 
 class LastStep(Layer):
@@ -180,22 +181,27 @@ class LastStep(Layer):
     def _forward(self, x: Array, mask: Any, training: bool) -> tuple[Array, Any]:
         return x[:, -1], x.shape
 
-    def _backward(self, dy: Array, shape: Any) -> Array:
+    def _backward(self, dy: Array, shape: Any) -> tuple[Array, list[Array]]:
         dx = np.zeros(shape, self.dtype)
         dx[:, -1] = dy
-        return dx
+        return dx, []
 
 
 @dataclass(eq=False)
 class ShortMemoryLSTM(Layer):
     """An LSTM that reads all steps and learns from the last `truncate`: y (B, H).
 
-    The gradient is the one of LSTM.backward(dy, truncate=k), but the steps before are neither
+    The gradient is the one of LSTM.backward(dy, cache, truncate=k), but the steps before are neither
     kept nor gone back over (truncated backpropagation through time; Williams & Peng 1990).
     """
 
     units: int
     truncate: int
+
+    def _fits(self, name: str, value: Any) -> tuple[Any, str]:
+        if name == "truncate":
+            return whole_number(value), "a positive whole number"
+        return super()._fits(name, value)
 
     def _make_weights(self, D: int) -> list[Array]:
         self.layer = LSTM(self.units, return_state=True)
@@ -212,13 +218,14 @@ class ShortMemoryLSTM(Layer):
         real = np.ones(x.shape[:2], bool) if mask is None else mask
         start, state = max(0, x.shape[1] - self.truncate), None
         if start:
-            _, *state = self.layer.forward(x[:, :start], real[:, :start], training)
-        y, *_ = self.layer.forward(x[:, start:], real[:, start:], training, initial_state=state)
-        return y, (x.shape, start)
+            _, *state = self.layer(x[:, :start], real[:, :start], training)
+        (y, *_), cache = self.layer.forward(
+            x[:, start:], real[:, start:], training, initial_state=state
+        )
+        return y, (x.shape, start, cache)
 
-    def _backward(self, dy: Array, cache: Any) -> Array:
-        shape, start = cache
+    def _backward(self, dy: Array, cache: Any) -> tuple[Array, list[Array]]:
+        shape, start, of_layer = cache
         dx = np.zeros(shape, self.dtype)
-        dx[:, start:] = self.layer.backward(dy)
-        self.gradients = self.layer.gradients
-        return dx
+        dx[:, start:], gradients = self.layer.backward(dy, of_layer)
+        return dx, gradients

@@ -114,7 +114,7 @@ class TextInput(Layer):
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape, self.output_dim + self.num_votes)
 
-    def _forward(self, x: Array, mask: Any, training: bool) -> tuple[Array, bool]:
+    def _forward(self, x: Array, mask: Any, training: bool) -> tuple[Array, Any]:
         self._expect(x.dtype.kind in "iu", "x", "whole numbers", x.dtype, TypeError)
         marked = x >= FOLD
         tables = (marked * (x - FOLD + 1)).max(axis=1, keepdims=True)  # (B, 1), 0 without a mark
@@ -125,13 +125,15 @@ class TextInput(Layer):
             words[dropped & (x > 0)] = UNKNOWN
         else:
             dropped = np.zeros(x.shape, bool)
-        meaning = self.tables[0].forward(words)
+        meaning, looked_up = self.tables[0].forward(words)
+        caches = [looked_up]
         if self.pair_bits:
             *_, pairs = ngram_buckets(ids, 2, self.pair_bits)
-            meaning = meaning + self.tables[1].forward(pairs)
-        meaning = self.dropout.forward(meaning, training=training)
+            of_pairs, looked_up = self.tables[1].forward(pairs)
+            meaning, caches = meaning + of_pairs, [*caches, looked_up]
+        meaning, dropped_out = self.dropout.forward(meaning, training=training)
         if self.votes is None:
-            return meaning, True
+            return meaning, (dropped_out, caches)
         y = np.empty((x.shape[1], len(x), self.output_dim + self.num_votes), self.dtype)
         y = y.transpose(1, 0, 2)  # time-major in memory, as the recurrent layers want it
         y[:, :, : self.output_dim] = meaning
@@ -141,15 +143,15 @@ class TextInput(Layer):
         for n, buckets in enumerate(ngram_buckets(ids, self.num_votes, bits)):
             counted = first_time(buckets) & (x > 0) & ~dropped
             y[:, :, self.output_dim + n] = SCALE * self.votes[tables, n, buckets] * counted
-        return y, True
+        return y, (dropped_out, caches)
 
-    def _backward(self, dy: Array, cache: Any) -> None:
-        dy = self.dropout.backward(dy[:, :, : self.output_dim])
-        for table in self.tables[self.frozen :]:
-            table.backward(dy)
-        if self.frozen:
-            self.tables[0].gradients = [np.zeros_like(self.weights[0])]
-        self.gradients = [table.gradients[0] for table in self.tables]
+    def _backward(self, dy: Array, cache: Any) -> tuple[None, list[Array]]:
+        dropped_out, caches = cache
+        dy, _ = self.dropout.backward(dy[:, :, : self.output_dim], dropped_out)
+        gradients = [np.zeros_like(self.weights[0])] if self.frozen else []
+        for table, looked_up in list(zip(self.tables, caches, strict=True))[self.frozen :]:
+            gradients += table.backward(dy, looked_up)[1]
+        return None, gradients
 
 
 class Beside(Layer):
@@ -170,16 +172,16 @@ class Beside(Layer):
         *axes, width = self.layer.compute_output_shape(input_shape)
         return (*axes, (width or 0) + self.kept)
 
-    def _forward(self, x: Array, mask: Any, training: bool) -> tuple[Array, bool]:
-        y = self.layer.forward(x, mask, training)
-        return np.concatenate([y, x[..., x.shape[-1] - self.kept :]], axis=-1), True
+    def _forward(self, x: Array, mask: Any, training: bool) -> tuple[Array, Any]:
+        y, cache = self.layer.forward(x, mask, training)
+        return np.concatenate([y, x[..., x.shape[-1] - self.kept :]], axis=-1), cache
 
-    def _backward(self, dy: Array, cache: Any) -> Array:
+    def _backward(self, dy: Array, cache: Any) -> tuple[Array, list[Array]]:
         width = dy.shape[-1] - self.kept
-        dx = self.layer.backward(dy[..., :width]).copy()
+        dx, gradients = self.layer.backward(dy[..., :width], cache)
+        dx = dx.copy()
         dx[..., dx.shape[-1] - self.kept :] += dy[..., width:]
-        self.gradients = self.layer.gradients
-        return dx
+        return dx, gradients
 
 
 class MaxAndMean(Layer):
@@ -206,15 +208,18 @@ class MaxAndMean(Layer):
     def _forward(self, x: Array, mask: Any, training: bool) -> tuple[Array, Any]:
         states, votes = np.split(x, [x.shape[2] - self.beside], axis=2)
         real = np.ones((*x.shape[:2], 1), x.dtype) if mask is None else mask[:, :, None] / 1.0
-        pooled = [pooling.forward(states, mask) for pooling in self.poolings]
+        (largest, of_max), (mean, of_mean) = (p.forward(states, mask) for p in self.poolings)
         sums = (votes * real).sum(axis=1) / SCALE
-        return np.concatenate([*pooled, sums], axis=1).astype(x.dtype), real
+        y = np.concatenate([largest, mean, sums], axis=1).astype(x.dtype)
+        return y, (real, of_max, of_mean)
 
-    def _backward(self, dy: Array, real: Array) -> Array:
+    def _backward(self, dy: Array, cache: Any) -> tuple[Array, list[Array]]:
+        real, of_max, of_mean = cache
         largest, mean, sums = np.split(dy, [w := (dy.shape[1] - self.beside) // 2, 2 * w], axis=1)
-        dx = self.poolings[0].backward(largest) + self.poolings[1].backward(mean)
-        dvotes = sums[:, None] * real / SCALE
-        return np.concatenate([dx, dvotes.astype(dx.dtype)], axis=2)
+        dx_max, _ = self.poolings[0].backward(largest, of_max)
+        dx_mean, _ = self.poolings[1].backward(mean, of_mean)
+        dvotes = (sums[:, None] * real / SCALE).astype(dx_max.dtype)
+        return np.concatenate([dx_max + dx_mean, dvotes], axis=2), []
 
 
 @dataclass(kw_only=True)

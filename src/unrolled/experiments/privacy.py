@@ -108,15 +108,17 @@ def clipped_sum(model: Sequential, x: Array, y: Array, clip: float) -> list[Arra
     """
     embedding, lstm, pool, dense = model.layers
     mask = embedding.compute_mask(x)
-    words = embedding.forward(x)
-    s = lstm.trace(words, mask)  # type: ignore[attr-defined]
-    mean = pool.forward(s["h"], mask)
+    words, of_embedding = embedding.forward(x)
+    states, of_lstm = lstm.forward(words, mask)
+    s = lstm.traced(of_lstm)  # type: ignore[attr-defined]
+    mean, of_pool = pool.forward(states, mask)
     p = sigmoid(mean @ dense.weights[0] + dense.weights[1])
     dlogit = p - y[:, None]  # (B, 1)
-    dwords = lstm.backward(pool.backward(dlogit @ dense.weights[0].T), step_gradients=True)
+    dstates, _ = pool.backward(dlogit @ dense.weights[0].T, of_pool)
+    dwords, _, steps = lstm.backward(dstates, of_lstm, step_gradients=True)
 
     i, f, g, o, h, c = (s[name] for name in "ifgohc")  # (B, T, H)
-    dh, dc = lstm.step_gradients["h"], lstm.step_gradients["c"]  # type: ignore[attr-defined]
+    dh, dc = steps["h"][:, 1:], steps["c"][:, 1:]
     h_before, c_before = (np.pad(a[:, :-1], ((0, 0), (1, 0), (0, 0))) for a in (h, c))
     deltas = [dc * g * i * (1 - i), dc * c_before * f * (1 - f), dc * i * (1 - g * g)]
     deltas.append(dh * np.tanh(c) * o * (1 - o))
@@ -127,10 +129,10 @@ def clipped_sum(model: Sequential, x: Array, y: Array, clip: float) -> list[Arra
     length = np.einsum("bij,bij->b", each, each) + squares_of_rows(x, dwords)
     length += dlogit[:, 0] ** 2 * (np.square(mean).sum(axis=1) + 1)
     scale = np.minimum(1, clip / np.sqrt(length))
-    embedding.backward(dwords * scale[:, None, None])
+    _, table = embedding.backward(dwords * scale[:, None, None], of_embedding)
     summed, D = np.tensordot(scale, each, 1), words.shape[2]
     dense_parts = [mean.T @ (dlogit * scale[:, None]), (dlogit * scale[:, None]).sum(axis=0)]
-    return [*embedding.gradients, summed[:D], summed[D:-1], summed[-1], *dense_parts]
+    return [*table, summed[:D], summed[D:-1], summed[-1], *dense_parts]
 
 
 def squares_of_rows(x: Array, dwords: Array) -> Array:

@@ -113,29 +113,32 @@ class Learner:
 
     def __init__(self, layer: Any, optimizer: Optimizer) -> None:
         self.layer, self.optimizer, self.head = layer, optimizer, Dense(1)
+        self.gradients = list[Array]()  # those of the last step
 
     def answers(self, x: np.ndarray) -> Array:
         """(B, T) from x (B, T, D): numbers, or the logits of bits."""
-        z: Array = self.head.forward(self.layer.forward(x, training=True), training=True)[:, :, 0]
-        return z
+        return self._forward(x)[0]
+
+    def _forward(self, x: np.ndarray) -> tuple[Array, Any, Any]:
+        """The answers, and the caches of layer and head."""
+        states, of_layer = self.layer.forward(x, training=True)
+        z, of_head = self.head.forward(states, training=True)
+        return z[:, :, 0], of_layer, of_head
 
     def step(self, batch: Batch, **backward: Any) -> float:
         """One update; returns the loss before it. backward: options of the layer's `backward`."""
-        z, dz = self.answers(batch.x), np.zeros(batch.y.shape)
+        (z, of_layer, of_head), dz = self._forward(batch.x), np.zeros(batch.y.shape)
         y, said = batch.y[batch.asked], z[batch.asked]
         if batch.numbers:
             loss, dz[batch.asked] = float(np.mean((said - y) ** 2)), 2 * (said - y) / y.size
         else:
             loss = binary_crossentropy(y, said, from_logits=True)
             dz[batch.asked] = binary_crossentropy_gradient(y, said, from_logits=True)
-        self.layer.backward(self.head.backward(dz[:, :, None]), **backward)
+        dstates, head_gradients = self.head.backward(dz[:, :, None], of_head)
+        _, layer_gradients = self.layer.backward(dstates, of_layer, **backward)
+        self.gradients = [*layer_gradients, *head_gradients]
         self.optimizer.apply(self.gradients, [*self.layer.weights, *self.head.weights])
         return loss
-
-    @property
-    def gradients(self) -> list[Array]:
-        """Those of the last step."""
-        return [*self.layer.gradients, *self.head.gradients]
 
     def train(
         self, make: Callable[[], Batch], updates: int, solved: float = 0.05, **backward: Any

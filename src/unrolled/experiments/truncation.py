@@ -101,8 +101,8 @@ def cost(settings: Settings, piece: int) -> dict[str, float]:
     def learn(layer: LSTM) -> None:
         state = None
         for begin in range(0, PIECES[0], piece):
-            y, *state = layer.forward(x[:, begin : begin + piece], initial_state=state)
-            layer.backward(np.ones_like(y))
+            (y, *state), cache = layer.forward(x[:, begin : begin + piece], initial_state=state)
+            layer.backward(np.ones_like(y), cache)
 
     x = np.random.default_rng(0).standard_normal((32, PIECES[0], 100)).astype("float32")
     layer = LSTM(100, return_sequences=True, return_state=True)

@@ -59,29 +59,30 @@ class StepLoop:
         frozen: slice = slice(0),
     ) -> None:
         self._step, self._step_backward, self.frozen = step, backward, frozen
-        self.weights, self.gradients = [w.astype("float32") for w in weights], list[Array]()
+        self.weights = [w.astype("float32") for w in weights]
 
-    def forward(self, x: Array, training: bool = False) -> Array:
-        """The states h (B, T, H)."""
+    def forward(self, x: Array, training: bool = False) -> tuple[Array, list[Any]]:
+        """The states h (B, T, H), and the cache of each step."""
         x = np.pad(x, ((0, 0), (0, 0), (0, len(self.weights[0]) - x.shape[2])))
         h = c = np.zeros((len(x), len(self.weights[1])), "float32")
-        states, self._caches = [], list[Any]()
+        states, caches = [], list[Any]()
         for t in range(x.shape[1]):
             h, c, cache = self._step(x[:, t], h, c, *self.weights)
             states.append(h)
-            self._caches.append(cache)
-        return np.stack(states, axis=1)
+            caches.append(cache)
+        return np.stack(states, axis=1), caches
 
-    def backward(self, dy: Array) -> None:
-        """Fill `gradients` from dy (B, T, H)."""
+    def backward(self, dy: Array, caches: list[Any]) -> tuple[None, list[Array]]:
+        """From dy (B, T, H): no gradient of x, and those of the weights."""
         dh = dc = np.zeros_like(dy[:, 0])
-        self.gradients = [np.zeros_like(w) for w in self.weights]
-        for t in reversed(range(len(self._caches))):
-            _, dh, dc, *parts = self._step_backward(dy[:, t] + dh, dc, self._caches[t])
-            for gradient, part in zip(self.gradients, parts, strict=True):
+        gradients = [np.zeros_like(w) for w in self.weights]
+        for t in reversed(range(len(caches))):
+            _, dh, dc, *parts = self._step_backward(dy[:, t] + dh, dc, caches[t])
+            for gradient, part in zip(gradients, parts, strict=True):
                 gradient += part
-        for gradient in self.gradients[:3]:
+        for gradient in gradients[:3]:
             gradient[..., self.frozen] = 0
+        return None, gradients
 
 
 def _one_state(step: Callable[..., Any], backward: Callable[..., Any]) -> tuple[Any, Any]:
