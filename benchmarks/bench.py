@@ -31,7 +31,7 @@ import numpy as np
 from tqdm import tqdm
 
 from unrolled import Sequential, layers, set_engine, set_random_seed, threads
-from unrolled.experiments import record
+from unrolled.experiments.shared import record
 
 B, T, WORDS, D, H = 128, 500, 10_000, 100, 100
 BLOCK = 6  # time steps whose weight gradients are one product, in the bare products

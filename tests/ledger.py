@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from unrolled.experiments.record import environment, processor, versions, write_json
+from unrolled.experiments.shared.record import environment, processor, versions, write_json
 
 ROOT = Path(__file__).resolve().parents[1]
 PATH = ROOT / "results" / "ledger.json"

@@ -15,7 +15,7 @@ FILES = {
     "src/unrolled/words.txt": "film",
     "src/unrolled/lonely.py": "ALONE = True\n",
     "src/unrolled/experiments/__init__.py": "",
-    "src/unrolled/experiments/imdb.py": "from unrolled import words\n",
+    "src/unrolled/experiments/reviews/imdb.py": "from unrolled import words\n",
     "results/imdb-rnn-seed0.json": "{}",
     "results/bench.json": "{}",
     "models/lstm.npz": "weights",
@@ -48,7 +48,9 @@ def is_stale(root, code, name, before, after):
     return digest(root, code) != fresh
 
 
-CELLS, LAYERS, IMDB = (f"src/unrolled/{n}.py" for n in ("cells", "layers", "experiments/imdb"))
+CELLS, LAYERS = (f"src/unrolled/{name}.py" for name in ("cells", "layers"))
+IMDB = "src/unrolled/experiments/reviews/imdb.py"
+IMPORT_IMDB = "from unrolled.experiments.reviews import imdb"
 
 
 @pytest.mark.parametrize(
@@ -70,10 +72,15 @@ CELLS, LAYERS, IMDB = (f"src/unrolled/{n}.py" for n in ("cells", "layers", "expe
         ("read_results('imdb')", "results/imdb-rnn-seed0.json", "{}", "[]"),
         ("read_results('imdb')", IMDB, "words", "cells"),
         ("read_results('imdb')", "src/unrolled/words.py", "NAME", "OTHER"),
-        ("from unrolled.experiments import imdb", "results/imdb-rnn-seed0.json", "{}", "[]"),
+        (
+            IMPORT_IMDB,
+            "results/imdb-rnn-seed0.json",
+            "{}",
+            "[]",
+        ),
         ('Path("../results/bench.json")', "results/bench.json", "{}", "[]"),
         (
-            "from unrolled.experiments import (\n    imdb,\n)",
+            "from unrolled.experiments.reviews import (\n    imdb,\n)",
             "results/imdb-rnn-seed0.json",
             "{}",
             "[]",

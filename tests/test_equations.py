@@ -13,7 +13,7 @@ import pytest
 
 import ledger
 from unrolled.cells import rnn_step, rnn_step_backward
-from unrolled.experiments import baselines
+from unrolled.experiments.shared import linear
 from unrolled.gradcheck import numerical_gradient, relative_error
 
 DIFFERENCES = 1e-8  # central differences
@@ -167,14 +167,14 @@ def test_tfidf(record):
 
 
 def test_log_count_ratio(record):
-    names = names_after("eq-nb-ratio", baselines=baselines)
+    names = names_after("eq-nb-ratio", linear=linear)
     k, y = names["k"].tolist(), names["labels"].tolist()
     features = range(len(k[0]))
     p = [1 + sum(row[j] for row, label in zip(k, y, strict=True) if label == 1) for j in features]
     q = [1 + sum(row[j] for row, label in zip(k, y, strict=True) if label == 0) for j in features]
     expected = [math.log((p[j] / sum(p)) / (q[j] / sum(q))) for j in features]
     record("eq-nb-ratio", np.abs(names["r"] - expected).max(), WRITTEN_OUT)
-    of_the_baseline = baselines.log_count_ratio(names["k"], names["labels"])
+    of_the_baseline = linear.log_count_ratio(names["k"], names["labels"])
     assert np.abs(of_the_baseline - expected).max() < WRITTEN_OUT
 
 

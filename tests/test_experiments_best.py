@@ -9,9 +9,10 @@ import pytest
 from test_datasets_archive import pack
 from unrolled import datasets, saving, set_random_seed
 from unrolled.datasets import DataError, imdb
-from unrolled.experiments import ablation, best, fast, parts, race, vectors
 from unrolled.experiments.__main__ import main
-from unrolled.experiments.record import read_results
+from unrolled.experiments.reviews import ablation, best, fast, race
+from unrolled.experiments.shared import parts, quick, reader, vectors
+from unrolled.experiments.shared.record import read_results
 from unrolled.gradcheck import check_layer
 from unrolled.layers import LSTM, Bidirectional
 
@@ -253,15 +254,15 @@ def test_the_best_reader_learns_from_votes(measured_on, tmp_path):
 
 def test_a_review_learns_with_the_votes_that_have_not_seen_its_label(monkeypatch):
     given = []
-    fit = best.Sequential.fit
+    fit = reader.Sequential.fit
     monkeypatch.setattr(
-        best.Sequential, "fit", lambda m, x, *a, **o: given.append(x) or fit(m, x, *a, **o)
+        reader.Sequential, "fit", lambda m, x, *a, **o: given.append(x) or fit(m, x, *a, **o)
     )
     (x, y), _ = datasets.load_sample(num_train=40, num_test=2)
     folds = np.arange(40) % 3
     votes = np.zeros((4, 3, 64), np.float16)
     settings = best.Settings(**SMALL, epochs=1)
-    best.train(settings, best.Reviews(x, y, folds, x, y), None, votes, folds)
+    reader.train(settings, reader.Reviews(x, y, folds, x, y), None, votes, folds)
     ((ids),) = given
     assert [review[0] - parts.FOLD for review in ids] == folds.tolist()
     assert [review[1:] for review in ids] == [parts.shortened(r, 120)[1:] for r in x]
@@ -270,8 +271,8 @@ def test_a_review_learns_with_the_votes_that_have_not_seen_its_label(monkeypatch
 def test_the_same_seed_gives_the_same_reader():
     settings = best.Settings(**SMALL, votes=0, epochs=1, batch_size=32)
     (x, y), _ = datasets.load_sample(num_train=100, num_test=2)
-    reviews = best.Reviews(x, y, np.arange(100), x, y)
-    one, other = (best.train(settings, reviews)[0].get_weights() for _ in range(2))
+    reviews = reader.Reviews(x, y, np.arange(100), x, y)
+    one, other = (reader.train(settings, reviews)[0].get_weights() for _ in range(2))
     for a, b in zip(one, other, strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -280,46 +281,46 @@ def test_a_stored_reader_answers_as_before(tmp_path):
     settings = best.Settings(**SMALL, vote_bits=6, pair_bits=4)
     rng = np.random.default_rng(0)
     votes = rng.uniform(-1, 1, (3, 3, 64)).astype(np.float16)
-    model = best.build_model(settings, rng.standard_normal((600, 8)), votes)
+    model = reader.build_model(settings, rng.standard_normal((600, 8)), votes)
     before = model.predict([[1, 5, 6, 7], [1, 9, 900]])
-    weights, scales, whole = best.rounded(model)
+    weights, scales, whole = reader.rounded(model)
     after = model.predict([[1, 5, 6, 7], [1, 9, 900]])
     assert 0 < np.abs(after - before).max() < 0.02
     header = {"settings": vars(settings), "test_accuracy": 0.5}
     arrays = {"weights": weights, "scales": scales, "votes": whole}
     saving.write(tmp_path / "best.npz", header, arrays, compressed=True)
-    again, found = best.load(tmp_path / "best.npz")
+    again, found = reader.load(tmp_path / "best.npz")
     assert found["test_accuracy"] == 0.5
     np.testing.assert_array_equal(again.predict([[1, 5, 6, 7], [1, 9, 900]]), after)
     word_index = {word: k for k, word in enumerate(["the", "film", "good"], start=1)}
-    answers = best.challenge_answers(again, word_index, tokens=20)
+    answers = reader.challenge_answers(again, word_index, tokens=20)
     assert answers.shape == (160,)
     assert len(np.unique(answers)) > 20
 
 
 def test_the_stored_reader_answers_the_challenge_set_as_recorded():
     assert (saving.STORED / "best.npz").stat().st_size < 8e6
-    model, header = best.load()
+    model, header = reader.load()
     (run,) = [r for r in read_results("best") if r["command"] == header["command"]]
     assert run["settings"] == header["settings"]
     assert run["figures"]["test_accuracy"] == header["test_accuracy"]
     assert run["commit"] == header["commit"]
     word_index = {word: k for k, word in enumerate(header["vocabulary"], start=1)}
-    answers = best.challenge_answers(model, word_index, header["settings"]["tokens"])
+    answers = reader.challenge_answers(model, word_index, header["settings"]["tokens"])
     np.testing.assert_allclose(answers, run["figures"]["challenge_answers"], atol=1e-3)
 
 
 def test_the_stored_reader_reads_real_reviews_as_recorded(real_data):
-    model, header = best.load()
+    model, header = reader.load()
     (run,) = [r for r in read_results("best") if r["command"] == header["command"]]
     _, (x, y) = datasets.load_imdb(path=real_data)
     first = slice(run["figures"]["first_test_reviews"])
-    right = (best.predict(model, x[first], header["settings"]["tokens"]) > 0.5) == y[first]
+    right = (reader.predict(model, x[first], header["settings"]["tokens"]) > 0.5) == y[first]
     assert abs(int(right.sum()) - run["figures"]["first_right"]) <= 1
 
 
 def test_every_part_can_be_switched_off():
-    for change, votes, pairs, reader, pooling in (
+    for change, votes, pairs, kind, pooling in (
         ({"pooling": "last", "votes": 0}, 0, 1, "Bidirectional", []),
         ({"pooling": "last"}, 3, 1, "Bidirectional", []),
         ({"directions": 1, "pooling": "max"}, 3, 1, "LSTM", ["GlobalMaxPooling1D"]),
@@ -328,12 +329,12 @@ def test_every_part_can_be_switched_off():
     ):
         settings = best.Settings(**SMALL | change)
         table = np.zeros((1, 3, 16), np.float16) if settings.votes else None
-        model = best.build_model(settings, None, table)
+        model = reader.build_model(settings, None, table)
         assert model.predict([[1, 4, 5], [1, 4]]).shape == (2, 1)
         text, *others = model.layers
         assert (text.num_votes, len(text.weights)) == (votes, pairs)
         kinds = [type(layer).__name__ for layer in others]
-        assert kinds == [reader, *pooling, "Dense"]
+        assert kinds == [kind, *pooling, "Dense"]
 
 
 def test_a_variant_changes_what_its_name_says_and_nothing_else():
@@ -360,12 +361,12 @@ def test_the_fast_reader_runs_and_is_recorded(tmp_path, monkeypatch):
 
 
 def test_the_race_times_both_readers_on_the_same_reviews(few, tmp_path, monkeypatch):
-    monkeypatch.setattr(race.fast, "Settings", partial(fast.Settings, **SMALL | {"epochs": 1}))
-    article = partial(race.imdb.Settings, maxlen=10, units=4, embedding=4, num_words=50)
-    monkeypatch.setattr(race.imdb, "Settings", article)
+    monkeypatch.setattr(race.quick, "Settings", partial(fast.Settings, **SMALL | {"epochs": 1}))
+    article = partial(race.article.Settings, maxlen=10, units=4, embedding=4, num_words=50)
+    monkeypatch.setattr(race.article, "Settings", article)
     trained = []
-    train = fast.train
-    monkeypatch.setattr(race.fast, "train", lambda *a: trained.append(a) or train(*a))
+    train = quick.train
+    monkeypatch.setattr(race.quick, "train", lambda *a: trained.append(a) or train(*a))
     result = race.run(race.Settings(data="sample", epochs=2), tmp_path)
     seconds = result["seconds"]
     assert len(trained) == len(seconds["quick"]) == len(seconds["epochs"]) == 2
@@ -379,7 +380,7 @@ def test_the_ablation_goes_on_where_it_stopped(few, tmp_path, monkeypatch):
     settings = ablation.Settings(data="sample", num_words=600, dimensions=4, units=4, tokens=20)
     monkeypatch.setattr(ablation, "VOTE_BITS", 12)
     trained = []
-    monkeypatch.setattr(ablation, "train", lambda *a: trained.append(a) or best.train(*a))
+    monkeypatch.setattr(ablation, "train", lambda *a: trained.append(a) or reader.train(*a))
     first = ablation.run(settings, tmp_path)
     names = list(ablation.VARIANTS)
     assert list(first["figures"]["validation_accuracy"]) == names
@@ -394,6 +395,6 @@ def test_the_ablation_goes_on_where_it_stopped(few, tmp_path, monkeypatch):
 
 def test_copies_of_measured_reviews_are_no_unlabelled_texts(monkeypatch):
     texts = [[1, 5, 6], [1, 5], [1, 7], [1, 5, 6]]
-    monkeypatch.setattr(best.datasets, "load_unlabelled", lambda: np.array(texts, dtype=object))
-    assert best.unlabelled_texts("imdb", [np.array([1, 5, 6]), [1, 8]]) == [[1, 5], [1, 7]]
-    assert best.unlabelled_texts("sample", [[1, 5]]) == []
+    monkeypatch.setattr(reader.datasets, "load_unlabelled", lambda: np.array(texts, dtype=object))
+    assert reader.unlabelled_texts("imdb", [np.array([1, 5, 6]), [1, 8]]) == [[1, 5], [1, 7]]
+    assert reader.unlabelled_texts("sample", [[1, 5]]) == []

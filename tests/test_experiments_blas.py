@@ -2,7 +2,8 @@
 
 import pytest
 
-from unrolled.experiments import blas, record
+from unrolled.experiments.mechanics import blas
+from unrolled.experiments.shared import record
 
 
 def recorded(kernel, accuracy):

@@ -7,17 +7,16 @@ import pytest
 
 from unrolled import set_random_seed
 from unrolled.activations import sigmoid
-from unrolled.experiments import (
+from unrolled.experiments.__main__ import main
+from unrolled.experiments.mechanics import (
     clipping,
     gradients,
     horizon,
     optimisers,
-    record,
-    tasks,
     truncation,
     variants,
 )
-from unrolled.experiments.__main__ import main
+from unrolled.experiments.shared import record, tasks
 from unrolled.layers import LSTM, SimpleRNN
 from unrolled.optimizers import SGD, Adam
 

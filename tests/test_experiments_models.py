@@ -8,8 +8,10 @@ import pytest
 
 from unrolled import datasets, load_model, saving
 from unrolled.activations import sigmoid
-from unrolled.experiments import baselines, challenge, gates, int8, models, record
 from unrolled.experiments.__main__ import main
+from unrolled.experiments.reviews import challenge, gates, models
+from unrolled.experiments.shared import linear, pairs, record, small
+from unrolled.experiments.trends import int8
 
 TINY = {"data": "sample", "embedding": 4, "units": 3, "epochs": 2, "maxlen": 40}
 
@@ -37,8 +39,8 @@ def test_training_gives_the_same_weights_again_and_stores_only_the_books_model(r
     (x, y), _ = datasets.load_sample(num_words=10_000)
     settings = models.Settings("gru", 3, **TINY)
     x = [np.array(ids) for ids in x]
-    one, curves = models.train(settings, x, y)
-    other, _ = models.train(settings, x, y)
+    one, curves = small.train(settings, x, y)
+    other, _ = small.train(settings, x, y)
     for a, b in zip(one.weights, other.weights, strict=True):
         assert np.array_equal(a, b)
     assert [len(curve) for curve in curves.values()] == [2, 2]
@@ -76,31 +78,31 @@ def test_choosing_reads_a_split_by_movie_and_not_the_test_set(results):
 def test_scores_count_reviews_pairs_and_order():
     reviews = datasets.load_challenge()
     labels = np.array([float(review.label) for review in reviews])
-    perfect = challenge.scores(labels)
+    perfect = pairs.scores(labels)
     assert perfect.pop("phenomena")["mixed"] == {"accuracy": 1, "pairs": 1, "ordered": 1}
     assert perfect == {"accuracy": 1, "pairs": 1, "ordered": 1}
-    always = challenge.scores(np.full(160, 0.9))
+    always = pairs.scores(np.full(160, 0.9))
     assert (always["accuracy"], always["pairs"], always["ordered"]) == (0.5, 0, 0)
-    leaning = challenge.scores(0.6 + labels / 10)  # says positive always, but in the right order
+    leaning = pairs.scores(0.6 + labels / 10)  # says positive always, but in the right order
     assert (leaning["accuracy"], leaning["pairs"], leaning["ordered"]) == (0.5, 0, 1)
     one = np.where([review.phenomenon == "sarcasm" for review in reviews], labels, 1 - labels)
     one[0] = 1
-    scored = challenge.scores(one)
+    scored = pairs.scores(one)
     assert scored["phenomena"]["sarcasm"]["accuracy"] == 1
     assert scored["phenomena"]["negation"] == {"accuracy": 0.05, "pairs": 0, "ordered": 0}
     assert scored["accuracy"] == pytest.approx(21 / 160)
     with pytest.raises(ValueError, match="expected 160 probabilities"):
-        challenge.scores(one[1:])
+        pairs.scores(one[1:])
     with pytest.raises(ValueError, match="expected 160 probabilities"):
-        challenge.scores(np.where(np.arange(160) == 3, np.nan, one))
+        pairs.scores(np.where(np.arange(160) == 3, np.nan, one))
 
 
 def test_a_linear_model_answers_the_challenge_set():
     (x, y), _ = datasets.load_sample()
     index = datasets.get_word_index("sample")
     found = challenge.linear_answers("pairs", x, y, 10.0, index)
-    features = baselines.Features("pairs")
-    classifier = baselines.fit(features.fit_transform(x, y), y, 10.0)
+    features = linear.Features("pairs")
+    classifier = linear.fit(features.fit_transform(x, y), y, 10.0)
     ids = np.empty(1, dtype=object)
     for place in (0, 37):
         ids[0] = datasets.encode(datasets.load_challenge()[place].text, index)
@@ -119,7 +121,7 @@ def test_recorded_challenge_runs_score_their_answers():
     assert {run["settings"]["model"] for run in runs} == {*challenge.RECURRENT, *challenge.LINEAR}
     for figures in (run["figures"] for run in runs):
         answers = figures.pop("answers")
-        again = challenge.scores(answers)
+        again = pairs.scores(answers)
         assert json.loads(json.dumps(again)) == figures
 
 

@@ -7,18 +7,16 @@ import numpy as np
 import pytest
 
 from unrolled import Sequential, datasets
-from unrolled.experiments import (
+from unrolled.experiments.reviews import (
     embeddings,
     failures,
     imdb,
     learning_curve,
-    measures,
     order,
     padding,
-    record,
-    reviews,
     validation,
 )
+from unrolled.experiments.shared import article, measures, record, reviews
 
 SMALL = {"data": "sample", "units": 4, "embedding": 4, "epochs": 1, "maxlen": 40}
 MODULES = (padding, failures, order, learning_curve, validation, embeddings)
@@ -191,7 +189,7 @@ class TestFailures:
 
     def test_the_forms_of_a_review(self):
         x = [np.arange(1, 8), np.array([9])]
-        found = failures.forms(x, maxlen=4, seed=0)
+        found = reviews.forms(x, maxlen=4, seed=0)
         assert found["in order"][0].tolist() == [4, 5, 6, 7]
         assert sorted(found["shuffled"][0]) == [4, 5, 6, 7]
         assert found["first half"][0].tolist() == [1, 2, 3, 4]
@@ -314,8 +312,8 @@ class TestTheArticlesModels:
     @pytest.mark.parametrize("model", ["rnn", "lstm"])
     def test_both_libraries_build_the_same(self, model):
         settings = imdb.Settings(**OURS, model=model)
-        ours = imdb.build_model(settings)
-        theirs = imdb.build_model(dataclasses.replace(settings, framework="keras"))
+        ours = article.build_model(settings)
+        theirs = article.build_model(dataclasses.replace(settings, framework="keras"))
         x = np.random.default_rng(0).integers(0, 10_000, (3, 20))
         ours.build((None, 20))
         ours.set_weights(theirs.get_weights())
@@ -324,13 +322,13 @@ class TestTheArticlesModels:
             type(layer).__name__ for layer in theirs.layers
         ]
         assert ours.optimizer.learning_rate == pytest.approx(float(theirs.optimizer.learning_rate))
-        assert ours.layers[imdb.DROPOUT].rate == theirs.layers[imdb.DROPOUT].rate == 0.5
+        assert ours.layers[article.DROPOUT].rate == theirs.layers[article.DROPOUT].rate == 0.5
 
     @pytest.mark.parametrize(("framework", "as_ours"), [("keras-dense", True), ("keras", False)])
     def test_dense_gradients_make_keras_step_as_ours(self, framework, as_ours):
         settings = imdb.Settings(**OURS | {"dropout": 0.0}, model="rnn")
-        ours = imdb.build_model(settings)
-        theirs = imdb.build_model(dataclasses.replace(settings, framework=framework))
+        ours = article.build_model(settings)
+        theirs = article.build_model(dataclasses.replace(settings, framework=framework))
         ours.build((None, 20))
         ours.set_weights(theirs.get_weights())
         x = np.random.default_rng(0).integers(0, 5, (16, 20))  # each word many times
@@ -345,7 +343,7 @@ class TestTheArticlesModels:
         settings = {**OURS, "framework": "keras-dense", "epochs": 2, "model": "rnn"}
         whole = recorded(imdb, **settings)
         next(results.glob("*.json")).unlink()
-        keep = imdb._keep_state
+        keep = article._keep_state
 
         def stopped(*arguments):
             keep(*arguments)

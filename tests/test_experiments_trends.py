@@ -7,17 +7,9 @@ import pytest
 
 from unrolled import datasets, set_random_seed
 from unrolled.batches import padded
-from unrolled.experiments import (
-    attention,
-    efficiency,
-    minimal,
-    privacy,
-    record,
-    search,
-    subset,
-    workers,
-)
 from unrolled.experiments.__main__ import main
+from unrolled.experiments.shared import minimal, record, subset
+from unrolled.experiments.trends import attention, efficiency, privacy, search, workers
 from unrolled.gradcheck import check_layer
 from unrolled.layers import LSTM
 from unrolled.optimizers import SGD
@@ -186,7 +178,7 @@ def test_the_clipped_sum_is_that_of_each_example_alone(clip):
         lengths.append(np.sqrt(sum(np.square(g).sum() for g in alone)))
         scale = min(1, clip / lengths[-1])
         expected = [e + scale * g for e, g in zip(expected, alone, strict=True)]
-    found = privacy.clipped_sum(model, padded(lists), y, clip)
+    found = privacy.clipped_sum(model, padded(lists)[0], y, clip)
     for mine, others in zip(found, expected, strict=True):
         np.testing.assert_allclose(mine, others, rtol=1e-7, atol=1e-12)
     assert max(lengths) > 0.01

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from unrolled import Sequential, datasets, layers, load_model, saving
-from unrolled.experiments import models, record
+from unrolled.experiments.shared import record, small
 
 NAMES = ("lstm", "gru", "rnn")
 
@@ -26,7 +26,7 @@ def toy():
 @pytest.fixture
 def stored(toy, tmp_path):
     path = tmp_path / "toy.npz"
-    models.store(path, toy, *models.packed(toy.weights), {"vocabulary": ["the", "and"]})
+    small.store(path, toy, *small.packed(toy.weights), {"vocabulary": ["the", "and"]})
     return path
 
 
@@ -102,7 +102,7 @@ def test_a_name_is_a_file_where_there_is_one_and_else_a_stored_model(toy, monkey
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"lstm: no such file, .*models/: none\."):
         load_model("lstm")
-    models.store(saving.STORED / "lstm.npz", toy, *models.packed(toy.weights), {})
+    small.store(saving.STORED / "lstm.npz", toy, *small.packed(toy.weights), {})
     assert load_model("lstm").layers[1].units == 16
     with pytest.raises(FileNotFoundError, match=r"gru: no such file, .*models/: lstm\."):
         load_model("gru")

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from unrolled.experiments import __main__ as command
-from unrolled.experiments import baselines, imdb, record
 from unrolled.experiments.__main__ import main, modules
-from unrolled.experiments.plan import PLAN
+from unrolled.experiments.reviews import imdb
+from unrolled.experiments.shared import article, linear, record
 
 # The other two are no runs: tests/test_ledger.py holds the ledger, a test below the benchmark.
 BENCH, LEDGER = (record.ROOT / "results" / f"{name}.json" for name in ("bench", "ledger"))
@@ -92,7 +92,7 @@ def test_the_benchmark_is_whole_and_its_ratios_are_those_of_its_medians():
 
 
 def test_the_runs_of_the_plan_are_those_that_are_recorded():
-    paths = [record.run_path(modules()[n], modules()[n].Settings(**s)).name for n, s in PLAN]
+    paths = [record.run_path(*run).name for run in command.plan(modules())]
     assert sorted(paths) == [path.name for path in RECORDED]
 
 
@@ -214,8 +214,8 @@ def test_what_is_missing_is_recorded_and_the_time_left_is_told(results, monkeypa
 
     monkeypatch.setattr(command, "record", recorded)
     monkeypatch.setattr(command.time, "monotonic", lambda: now)
-    plan = [("imdb", {"model": "rnn", "seed": seed}) for seed in range(4)]
-    monkeypatch.setattr(command, "PLAN", plan)
+    runs = [(imdb, imdb.Settings(model="rnn", seed=seed)) for seed in range(4)]
+    monkeypatch.setattr(command, "plan", lambda known: runs)
     (results / "imdb-rnn-seed1.json").write_text("{}", encoding="utf-8")
     assert main(["all"]) == 0
     assert [line for line in capsys.readouterr().out.splitlines() if "recorded:" not in line] == [
@@ -231,24 +231,24 @@ def test_what_is_missing_is_recorded_and_the_time_left_is_told(results, monkeypa
 
 def test_a_crash_while_keeping_an_epoch_leaves_the_epoch_before(tmp_path):
     model = SimpleNamespace(save=lambda path: path.write_text("weights", encoding="utf-8"))
-    imdb._keep_state(tmp_path, 0, model, {"epoch": 1})
+    article._keep_state(tmp_path, 0, model, {"epoch": 1})
 
     def crash(path):
         path.write_text("half", encoding="utf-8")
         raise OSError("No space left on device")
 
     with pytest.raises(OSError, match="No space"):
-        imdb._keep_state(tmp_path, 1, SimpleNamespace(save=crash), {"epoch": 2})
-    assert imdb._newest_state(tmp_path) == tmp_path / "epoch0001"
-    imdb._keep_state(tmp_path, 1, model, {"epoch": 2})
-    assert imdb._newest_state(tmp_path) == tmp_path / "epoch0002"
+        article._keep_state(tmp_path, 1, SimpleNamespace(save=crash), {"epoch": 2})
+    assert article._newest_state(tmp_path) == tmp_path / "epoch0001"
+    article._keep_state(tmp_path, 1, model, {"epoch": 2})
+    assert article._newest_state(tmp_path) == tmp_path / "epoch0002"
     assert [path.name for path in tmp_path.iterdir()] == ["epoch0002"]
 
 
 def test_the_models_are_the_articles():
     shapes = {}
     for name in ("rnn", "lstm"):
-        model = imdb.build_model(imdb.Settings(model=name))
+        model = article.build_model(imdb.Settings(model=name))
         shapes[name] = [type(layer).__name__ for layer in model.layers], model.count_params()
         assert float(model.optimizer.learning_rate) == pytest.approx(0.001)
         assert model.layers[2].rate == 0.5
@@ -269,7 +269,7 @@ def test_a_baseline_runs_on_the_made_reviews(results, model):
 
 
 def test_ngrams_are_runs_of_neighbours():
-    assert list(baselines.ngrams([7, 8, 9], 2)) == [(7,), (8,), (9,), (7, 8), (8, 9)]
+    assert list(linear.ngrams([7, 8, 9], 2)) == [(7,), (8,), (9,), (7, 8), (8, 9)]
 
 
 def test_log_count_ratio_is_the_formula():
@@ -277,7 +277,7 @@ def test_log_count_ratio_is_the_formula():
     from scipy.sparse import csr_matrix
 
     counts = csr_matrix([[1, 1, 0], [1, 0, 0], [0, 1, 1]])
-    ratio = baselines.log_count_ratio(counts, np.array([1, 1, 0]))
+    ratio = linear.log_count_ratio(counts, np.array([1, 1, 0]))
     positive, negative = np.array([3, 2, 1]), np.array([1, 2, 2])
     expected = np.log((positive / 6) / (negative / 5))
     np.testing.assert_allclose(ratio, expected, rtol=1e-12)

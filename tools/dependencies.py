@@ -75,7 +75,7 @@ def modules(cells: Iterable[str], root: Path = ROOT) -> list[Path]:
     """
     cells = list(cells)
     waiting = {name for cell in cells for name in imported(cell)}
-    waiting |= {f"{PACKAGE}.experiments.{word}" for word in quoted(cells)}
+    waiting |= {experiment_named(word, root) for word in quoted(cells)}
     found: dict[str, Path] = {}
     while waiting:
         name = waiting.pop()
@@ -85,6 +85,13 @@ def modules(cells: Iterable[str], root: Path = ROOT) -> list[Path]:
         found[name] = path
         waiting |= {name.rpartition(".")[0], *imported(path.read_text(encoding="utf-8"))}
     return sorted(found.values())
+
+
+def experiment_named(word: str, root: Path) -> str:
+    """The dotted name of the experiment with this name, or "" if there is none."""
+    folder = root / "src" / PACKAGE / "experiments"
+    file = next(iter(folder.glob(f"*/{word}.py")), None)
+    return f"{PACKAGE}.experiments.{file.parent.name}.{word}" if file else ""
 
 
 def file_of(name: str, root: Path) -> Path | None:

@@ -20,7 +20,7 @@ from xml.etree import ElementTree
 from tqdm import tqdm
 
 import twins
-from unrolled.experiments.record import has_avx512
+from unrolled.experiments.shared.record import has_avx512
 
 # One a run, in turn. An empty value: not set, so that the library chooses for this processor.
 SETTINGS = (

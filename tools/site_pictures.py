@@ -13,7 +13,7 @@ import numpy as np
 import diagrams
 import unrolled
 from unrolled import datasets, figures, saving
-from unrolled.experiments.record import read_results
+from unrolled.experiments.shared.record import read_results
 
 ROOT = Path(__file__).resolve().parents[1]
 COVER = ROOT / "cover"

@@ -2,8 +2,6 @@
 
 import argparse
 import dataclasses
-import importlib
-import pkgutil
 import sys
 import time
 from types import ModuleType
@@ -11,18 +9,26 @@ from typing import Any
 
 from unrolled import experiments
 from unrolled.datasets import DataError
-from unrolled.experiments.plan import PLAN
-from unrolled.experiments.record import record, results_folder, run_path
+from unrolled.experiments.shared.record import record, results_folder, run_path
 
 PROGRAM = "python -m unrolled.experiments"
 
 
 def modules() -> dict[str, ModuleType]:
-    """The experiments by name: the modules of this package that have `Settings`."""
-    names = sorted(module.name for module in pkgutil.iter_modules(experiments.__path__))
-    names.remove("__main__")
-    found = {name: importlib.import_module(f"{experiments.__name__}.{name}") for name in names}
-    return {name: module for name, module in found.items() if hasattr(module, "Settings")}
+    """The experiments by name."""
+    return {name: experiments.module(name) for name in experiments.names()}
+
+
+def plan(known: dict[str, ModuleType]) -> list[tuple[ModuleType, Any]]:
+    """Every run that the book shows; an experiment comes after those that it needs."""
+    later = {name for name, module in known.items() if hasattr(module, "NEEDS")}
+    order = sorted(known, key=lambda name: name in later)
+    return [
+        (known[name], known[name].Settings(**settings, seed=seed))
+        for name in order
+        for settings, seeds in known[name].RUNS
+        for seed in seeds
+    ]
 
 
 def parser(known: dict[str, ModuleType]) -> argparse.ArgumentParser:
@@ -88,7 +94,7 @@ def main(arguments: list[str] | None = None) -> int:
     name = options.pop("experiment")
     try:
         if name == "all":
-            record_missing([(known[n], known[n].Settings(**values)) for n, values in PLAN])
+            record_missing(plan(known))
         else:
             record_one(known[name], known[name].Settings(**options))
     except KeyboardInterrupt:

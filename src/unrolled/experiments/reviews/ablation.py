@@ -1,0 +1,126 @@
+"""What each part of the best reader is worth, alone, on movies held out.
+
+A small reader, always of the same size and trained for equally many steps, with one part switched
+on at a time, then with all of them, and with all but one. The test set is not read. Chapter 8.
+"""
+
+import json
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from unrolled.experiments.shared import reader
+from unrolled.experiments.shared.measures import Clock
+from unrolled.experiments.shared.reader import load_reviews, predict, train, unlabelled_texts
+from unrolled.experiments.shared.record import Runs, data_entry, write_json
+from unrolled.experiments.shared.vectors import movie_folds, ngram_votes, word_vectors
+
+NAMED_BY = ()
+RUNS: Runs = (({}, (0, 1, 2)),)
+VOTE_BITS = 22
+NOTHING: dict[str, Any] = {  # the plain reader: a forward LSTM, whose last state decides
+    "pooling": "last",
+    "vectors": 0,
+    "votes": 0,
+    "frozen": 0,
+    "directions": 1,
+    "pair_bits": 0,
+    "word_dropout": 0.0,
+    "vote_dropout": 0.0,
+    "dropout": 0.0,
+    "average": 0.0,
+    "folds": 5,
+    "batch_size": 64,
+    "validation": 0.2,
+}
+POOLED = {"pooling": "both"}
+ALL = {
+    **POOLED,
+    "vectors": 1,
+    "votes": 1,
+    "directions": 2,
+    "word_dropout": 0.1,
+    "dropout": 0.3,
+}
+VARIANTS: dict[str, dict[str, Any]] = {
+    "last": {},
+    "max": {"pooling": "max"},
+    "mean": {"pooling": "mean"},
+    "both": POOLED,
+    "word_dropout": {**POOLED, "word_dropout": 0.1},
+    "dropout": {**POOLED, "dropout": 0.3},
+    "directions": {**POOLED, "directions": 2},
+    "average": {**POOLED, "average": 0.99},
+    "pairs": {**POOLED, "pair_bits": 16},
+    "vectors": {**POOLED, "vectors": 1},
+    "frozen": {**POOLED, "vectors": 1, "frozen": 1},
+    "votes": {**POOLED, "votes": 1},
+    "all": ALL,
+    "all_frozen": {**ALL, "frozen": 1},
+    "all_but_vectors": {**ALL, "vectors": 0},
+    "all_but_votes": {**ALL, "votes": 0},
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The size of the reader and of its training; small, so that all variants fit."""
+
+    seed: int = field(default=0, metadata={"help": "seed of folds, vectors, weights and batches"})
+    data: str = field(
+        default="imdb", metadata={"choices": ("imdb", "sample"), "help": "real or made reviews"}
+    )
+    num_words: int = field(default=20_000, metadata={"help": "words with a vector"})
+    tokens: int = field(default=120, metadata={"help": "tokens read: first quarter, last three"})
+    dimensions: int = field(default=50, metadata={"help": "numbers a word is given"})
+    units: int = field(default=32, metadata={"help": "units of the LSTM, in each direction"})
+    epochs: int = field(default=2, metadata={"help": "passes over the training reviews"})
+    learning_rate: float = field(default=0.004, metadata={"help": "Adam's rate at its highest"})
+
+
+def of_variant(settings: Settings, name: str) -> reader.Settings:
+    """The settings of the reader `name`."""
+    size = {key: value for key, value in vars(settings).items() if key != "data"}
+    change = NOTHING | VARIANTS[name]
+    return reader.Settings(
+        measured_on="validation", data=settings.data, vote_bits=VOTE_BITS, **size, **change
+    )
+
+
+def run(settings: Settings, partial: Path) -> dict[str, Any]:
+    """Train and measure each variant that `partial` does not hold yet."""
+    reviews = load_reviews(of_variant(settings, "all"))
+    clock = Clock()
+    texts = [*reviews.x, *unlabelled_texts(settings.data, reviews.x_measured)]
+    clock.lap("reading")
+    vectors = word_vectors(texts, settings.num_words, settings.dimensions, settings.seed)
+    clock.lap("vectors")
+    folds = movie_folds(reviews.movies, of_variant(settings, "all").folds, settings.seed)
+    votes = ngram_votes(reviews.x, reviews.y, folds, VOTE_BITS)
+    clock.lap("votes")
+    figures: dict[str, dict[str, float]] = {}
+    for name in tqdm(VARIANTS, "ablation", file=sys.stderr):
+        kept = partial / f"{name}.json"
+        if not kept.exists():
+            chosen, timer = of_variant(settings, name), Clock()
+            inputs = vectors if chosen.vectors else None, votes if chosen.votes else None
+            model, history = train(chosen, reviews, *inputs, folds)
+            timer.lap("fit")
+            right = (
+                predict(model, reviews.x_measured, settings.tokens) > 0.5
+            ) == reviews.y_measured
+            found = {"validation_accuracy": float(np.mean(right)), "loss": history["loss"][-1]}
+            write_json(kept, {**found, **timer.seconds})
+        for figure, value in json.loads(kept.read_text(encoding="utf-8")).items():
+            figures.setdefault(figure, {})[name] = round(value, 5)
+    seconds = {name: figures.pop(name) for name in ("fit", "fit_cpu")}
+    return {
+        "data": data_entry(settings.data),
+        "seconds": {**clock.seconds, **seconds},
+        "curves": {},
+        "figures": figures,
+    }

@@ -1,0 +1,84 @@
+"""The book's small models: an RNN, an LSTM and a GRU of equal size, trained on the real reviews.
+
+Embedding(10000, 32, mask_zero=True), 64 recurrent units whose last state a Dense(1, sigmoid)
+reads; dropout before and after the recurrent layer while it learns; the last 250 tokens of a
+review; Adam with clipped gradients and a rate that falls to 0 by the last epoch. With the default
+settings the weights go to models/, as `unrolled.load_model("lstm")` and the book's lab read them.
+With --validation 0.2 nothing is stored, and a split by movie is measured instead of the test set.
+Book: chapters 5, 7 and 9.
+"""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unrolled import datasets, saving
+from unrolled.experiments.shared.measures import Clock, test_figures
+from unrolled.experiments.shared.record import Runs, command, commit, data_entry, results_folder
+from unrolled.experiments.shared.small import Settings, packed, store, train
+
+NAMED_BY = ("model",)
+RUNS: Runs = (
+    ({"model": "lstm"}, (0, 1, 2)),
+    ({"model": "gru"}, (0, 1, 2)),
+    ({"model": "rnn"}, (0, 1, 2)),
+)
+FIRST = 2000  # test reviews whose answers are counted apart, for a test that takes seconds
+
+
+def run(settings: Settings, partial: Path) -> dict[str, Any]:
+    """Train; measure the weights before and after they become int8; store those of the book."""
+    (train_ids, y_train), (test_ids, y_test) = datasets.load_data(settings.num_words, settings.data)
+    last = slice(-settings.maxlen, None)
+    x_train, x_test = ([np.array(ids[last]) for ids in x] for x in (train_ids, test_ids))
+    chosen = None
+    if settings.validation:
+        movies, _ = datasets.load_movies(settings.data)
+        kept, held_out = datasets.split_by_movie(movies, settings.validation, settings.seed)
+        chosen = [x_train[n] for n in held_out], y_train[held_out]
+        x_train, y_train = [x_train[n] for n in kept], y_train[kept]
+
+    data = data_entry(settings.data)
+    clock = Clock()
+    model, curves = train(settings, x_train, y_train, chosen)
+    clock.lap("training")
+    result: dict[str, Any] = {"data": data, "seconds": clock.seconds, "curves": curves}
+    if chosen:
+        names = {"val_loss": "validation_loss", "val_accuracy": "validation_accuracy"}
+        return {**result, "figures": {name: curves[key][-1] for key, name in names.items()}}
+
+    before = test_figures(y_test, model.predict(x_test, batch_size=256)[:, 0])
+    clock.lap("prediction")
+    weights, scales = packed(model.weights)
+    model.set_weights(saving.weights({"weights": weights, "scales": scales}))
+    probability = model.predict(x_test, batch_size=256)[:, 0]
+    stored = test_figures(y_test, probability)
+    right = (probability > 0.5) == y_test
+    word_index = datasets.get_word_index(settings.data)
+    vocabulary = sorted(word_index, key=lambda word: word_index[word])[: settings.num_words]
+    texts = [review.text for review in datasets.load_challenge()]
+    ids = [datasets.encode(text, word_index, settings.num_words)[last] for text in texts]
+    figures = {
+        **stored,
+        "first_test_reviews": len(right[:FIRST]),
+        "first_right": int(right[:FIRST].sum()),
+        "float32_test_loss": before["test_loss"],
+        "float32_test_accuracy": before["test_accuracy"],
+        "challenge_answers": [round(float(p), 5) for p in model.predict(ids)[:, 0]],
+    }
+    if settings == Settings(model=settings.model):
+        facts = {
+            "vocabulary": vocabulary,
+            "settings": asdict(settings),
+            "seed": settings.seed,
+            "data": data,
+            "test_accuracy": stored["test_accuracy"],
+            "test_accuracy_float32": before["test_accuracy"],
+            "commit": commit(),
+            "command": command("models", settings, NAMED_BY),
+        }
+        path = results_folder().parent / "models" / f"{settings.model}.npz"
+        store(path, model, weights, scales, facts)
+    return {**result, "figures": figures}

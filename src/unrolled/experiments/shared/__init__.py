@@ -1,0 +1,1 @@
+"""What several experiments need: records, reviews, parts of readers, tasks, measures."""

@@ -1,0 +1,206 @@
+"""The best reader of reviews: how it is built, trained, rounded, stored, loaded (chapter 8)."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from unrolled import datasets, saving
+from unrolled.experiments.shared.parts import (
+    FOLD,
+    Beside,
+    FallingAdam,
+    MaxAndMean,
+    TextInput,
+    shortened,
+)
+from unrolled.experiments.shared.small import packed
+from unrolled.layers import (
+    LSTM,
+    Bidirectional,
+    Dense,
+    GlobalAveragePooling1D,
+    GlobalMaxPooling1D,
+    Layer,
+)
+from unrolled.model import Sequential
+from unrolled.seeding import set_random_seed
+
+VOTE_STEP = np.float16(1 / 1024)  # votes are kept as whole numbers of it
+
+
+POOLINGS = {"max": GlobalMaxPooling1D, "mean": GlobalAveragePooling1D}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The parts and their sizes; an experiment that switches them is `ablation`."""
+
+    measured_on: str = field(
+        default="test",
+        metadata={"choices": ("test", "validation"), "help": "test set, or movies held out"},
+    )
+    seed: int = field(default=0, metadata={"help": "seed of folds, vectors, weights and batches"})
+    data: str = field(
+        default="imdb", metadata={"choices": ("imdb", "sample"), "help": "real or made reviews"}
+    )
+    num_words: int = field(default=20_000, metadata={"help": "words with a vector"})
+    tokens: int = field(default=1000, metadata={"help": "tokens read: first quarter, last three"})
+    dimensions: int = field(default=200, metadata={"help": "numbers a word is given"})
+    units: int = field(default=64, metadata={"help": "units of the LSTM, in each direction"})
+    directions: int = field(default=2, metadata={"choices": (1, 2), "help": "ways of reading"})
+    pooling: str = field(
+        default="both",
+        metadata={"choices": ("last", *POOLINGS, "both"), "help": "what goes on from the states"},
+    )
+    vectors: int = field(
+        default=1, metadata={"choices": (0, 1), "help": "1: word vectors from unlabelled reviews"}
+    )
+    votes: int = field(default=1, metadata={"choices": (0, 1), "help": "1: votes of n-grams"})
+    vote_bits: int = field(default=22, metadata={"help": "2 ** bits places for votes"})
+    folds: int = field(default=5, metadata={"help": "folds of movies for the votes"})
+    pair_bits: int = field(default=0, metadata={"help": "2 ** bits vectors of pairs; 0: none"})
+    frozen: int = field(
+        default=1, metadata={"choices": (0, 1), "help": "1: word vectors are not trained"}
+    )
+    word_dropout: float = field(default=0.1, metadata={"help": "share of words made unknown"})
+    dropout: float = field(default=0.3, metadata={"help": "rate on the word vectors"})
+    vote_dropout: float = field(default=0.0, metadata={"help": "share of reviews without votes"})
+    average: float = field(default=0.0, metadata={"help": "decay of the mean of weights; 0: none"})
+    epochs: int = field(default=3, metadata={"help": "passes over the training reviews"})
+    batch_size: int = field(default=64, metadata={"help": "reviews in a training step"})
+    learning_rate: float = field(default=0.004, metadata={"help": "Adam's rate at its highest"})
+    validation: float = field(default=0.2, metadata={"help": "share of movies held out to choose"})
+
+
+@dataclass(frozen=True)
+class Reviews:
+    """What a run trains on and is measured on; ids of all words, cut by nothing."""
+
+    x: np.ndarray
+    y: np.ndarray
+    movies: np.ndarray
+    x_measured: np.ndarray
+    y_measured: np.ndarray
+
+
+def load_reviews(settings: Any) -> Reviews:
+    """Training reviews and test reviews, or training reviews of other movies in their place."""
+    (x, y), (x_measured, y_measured) = datasets.load_data(source=settings.data)
+    movies, _ = datasets.load_movies(settings.data)
+    if settings.measured_on == "validation":
+        kept, held_out = datasets.split_by_movie(movies, settings.validation, seed=0)
+        x_measured, y_measured = x[held_out], y[held_out]
+        x, y, movies = x[kept], y[kept], movies[kept]
+    return Reviews(x, y, movies, x_measured, y_measured)
+
+
+def unlabelled_texts(data: str, measured: Iterable[list[int]]) -> list[list[int]]:
+    """The texts without labels, less those that equal a measured review; of made reviews none."""
+    known = {tuple(ids) for ids in measured}
+    texts: Any = datasets.load_unlabelled() if data == "imdb" else []
+    return [ids for ids in texts if tuple(ids) not in known]
+
+
+def build_model(
+    settings: Settings, vectors: np.ndarray | None = None, votes: np.ndarray | None = None
+) -> Sequential:
+    """The reader, not compiled; `vectors` are where its word vectors start."""
+    text = TextInput(
+        settings.num_words,
+        settings.dimensions,
+        settings.pair_bits,
+        settings.dropout,
+        settings.word_dropout,
+        settings.vote_dropout,
+        votes,
+        bool(settings.frozen),
+    )
+    lstm = LSTM(settings.units, return_sequences=settings.pooling != "last")
+    reader: Layer = Bidirectional(lstm) if settings.directions == 2 else lstm
+    layers: list[Layer] = [text, reader]
+    if settings.pooling == "both":
+        layers = [text, Beside(reader, text.num_votes), MaxAndMean(text.num_votes)]
+    elif settings.pooling != "last":
+        layers.append(POOLINGS[settings.pooling]())
+    model = Sequential([*layers, Dense(1, activation="sigmoid")])
+    model.build((None, None))
+    if vectors is not None:
+        model.layers[0].weights[0][...] = vectors
+    if settings.pooling == "both" and text.num_votes:
+        model.layers[-1].weights[0][-text.num_votes :] = 1  # at the start the votes decide
+    return model
+
+
+def fit(
+    model: Sequential, settings: Any, x: Any, y: np.ndarray, average: float, verbose: int
+) -> dict[str, list[float]]:
+    """Train with a rate that falls to 0, on batches of like length; the curves.
+
+    average: the decay of the mean of weights that the model gets at the end; 0: its last weights.
+    """
+    steps = settings.epochs * -(-len(x) // settings.batch_size)
+    optimizer = FallingAdam(peak=settings.learning_rate, steps=steps, average=average or None)
+    model.compile(optimizer, metrics=["accuracy"])
+    options: dict[str, Any] = {"batch_size": settings.batch_size, "epochs": settings.epochs}
+    history = model.fit(x, y, like_length=True, verbose=verbose, **options)
+    if average:
+        model.set_weights(optimizer.averages)
+    return history.history
+
+
+def train(
+    settings: Settings,
+    reviews: Reviews,
+    vectors: np.ndarray | None = None,
+    votes: np.ndarray | None = None,
+    folds: np.ndarray | None = None,
+    verbose: int = 0,
+) -> tuple[Sequential, dict[str, list[float]]]:
+    """The trained reader, and the mean loss and accuracy of each epoch."""
+    set_random_seed(settings.seed)
+    model = build_model(settings, vectors, votes)
+    x = [shortened(ids, settings.tokens) for ids in reviews.x]
+    if votes is not None and folds is not None:
+        x = [[FOLD + int(k), *ids[1:]] for k, ids in zip(folds, x, strict=True)]
+    return model, fit(model, settings, x, reviews.y, settings.average, verbose)
+
+
+def predict(model: Sequential, x: Any, tokens: int) -> np.ndarray:
+    """Probabilities (N,) that the reviews are positive."""
+    return model.predict([shortened(ids, tokens) for ids in x], batch_size=128)[:, 0]
+
+
+def rounded(model: Sequential) -> tuple[list[Any], list[Any], list[Any]]:
+    """Round a reader's weights to int8 and its votes to VOTE_STEP, in place; what to store of it:
+    weights, their scales, [votes as whole numbers].
+
+    The votes are those that have seen all training reviews.
+    """
+    weights, scales = packed(model.weights)
+    model.set_weights(saving.weights({"weights": weights, "scales": scales}))
+    text: Any = model.layers[0]
+    if text.votes is None:
+        return weights, scales, []
+    whole = np.rint(text.votes[:1] / VOTE_STEP).astype(np.int16)
+    text.votes = whole * VOTE_STEP
+    return weights, scales, [whole]
+
+
+def load(path: saving.PathLike = saving.STORED / "best.npz") -> tuple[Sequential, dict[str, Any]]:
+    """The stored reader and what is known about it: settings, vocabulary, test accuracy and more.
+
+    It reads lists of ids, [1, rank + 3, ...], cut by `parts.shortened` to settings["tokens"].
+    """
+    header, arrays = saving.read(path)
+    votes = arrays["votes"][0] * VOTE_STEP if arrays["votes"] else None
+    model = build_model(Settings(**header["settings"]), None, votes)
+    model.set_weights(saving.weights(arrays))
+    return model, header
+
+
+def challenge_answers(model: Sequential, word_index: dict[str, int], tokens: int) -> np.ndarray:
+    """Probabilities (160,) for the reviews of the challenge set, in its order."""
+    texts = [review.text for review in datasets.load_challenge()]
+    return predict(model, [datasets.encode(text, word_index) for text in texts], tokens)

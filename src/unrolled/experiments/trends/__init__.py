@@ -1,0 +1,1 @@
+"""Trends and challenges: experiments of chapter 9."""
