@@ -191,7 +191,7 @@ class LastStep(Layer):
 class ShortMemoryLSTM(Layer):
     """An LSTM that reads all steps and learns from the last `truncate`: y (B, H).
 
-    The gradient is the one of LSTM.backward(dy, cache, truncate=k), but the steps before are neither
+    The gradient is that of LSTM.backward(dy, cache, truncate=k), but the steps before are neither
     kept nor gone back over (truncated backpropagation through time; Williams & Peng 1990).
     """
 

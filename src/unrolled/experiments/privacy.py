@@ -162,7 +162,8 @@ def train_privately(
         gradients = [np.zeros_like(w) for w in model.weights]
         for rows in np.array_split(drawn[np.argsort(lengths[drawn], kind="stable")], 4):
             if len(rows):
-                part = clipped_sum(model, padded([x[k] for k in rows]), y[rows], clip)
+                ids, _ = padded([np.asarray(x[k]) for k in rows])
+                part = clipped_sum(model, ids, y[rows], clip)
                 gradients = [g + p for g, p in zip(gradients, part, strict=True)]
         noisy = [
             ((g + noise * clip * rng.standard_normal(g.shape)) / size).astype(g.dtype)
