@@ -51,7 +51,7 @@ class Settings(Training):
 def tokens_computed(x: Any, settings: Settings, like_length: bool) -> int:
     """Time steps of all batches of an epoch, pads among them."""
     set_random_seed(settings.seed)
-    examples = batches.Examples(x)
+    examples = batches.Examples(batches.checked_x(x))
     rows = batches.training_batches(examples, settings.batch_size, True, like_length)
     return sum(examples.batch(batch).x.size for batch in rows)
 

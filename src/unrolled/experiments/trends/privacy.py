@@ -163,7 +163,7 @@ def train_privately(
         gradients = [np.zeros_like(w) for w in model.weights]
         for rows in np.array_split(drawn[np.argsort(lengths[drawn], kind="stable")], 4):
             if len(rows):
-                ids, _ = padded([x[k] for k in rows])
+                ids, _ = padded([np.asarray(x[k]) for k in rows])
                 part = clipped_sum(model, ids, y[rows], clip)
                 gradients = [g + p for g, p in zip(gradients, part, strict=True)]
         noisy = [
