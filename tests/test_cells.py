@@ -26,6 +26,8 @@ from unrolled.cells import (
     lstm_step_backward,
     rnn_step,
     rnn_step_backward,
+    unroll,
+    unroll_backward,
 )
 from unrolled.gradcheck import check_gradients, relative_error
 
@@ -371,52 +373,76 @@ def states_of(kind):
     return ["h"] if kind.split()[0] in ("rnn", "gru") else ["h", "c"]
 
 
-def unroll(kind, arrays):
-    """Steps over x (T, B, D): the states after each step, and the caches."""
-    arrays, states, caches = dict(arrays), [], []
-    for x in arrays["x"]:
-        new, cache = step(kind, arrays | {"x": x})
-        arrays |= dict(zip(states_of(kind), new, strict=True))
-        states.append(new)
-        caches.append(cache)
-    return states, caches
+STEP = {"rnn": rnn_step, "article": article_lstm_step} | dict.fromkeys(LSTM_VARIANTS, lstm_step)
+STEP |= {"gru after": gru_step, "gru before": gru_step}
 
 
-def backpropagate(kind, arrays, dstates, backward):
-    """Backpropagation through time: gradients of Σ dstates[t] · states[t]."""
-    _, caches = unroll(kind, arrays)
-    total = {name: np.zeros_like(array) for name, array in arrays.items()}
-    carried = [np.zeros_like(d) for d in dstates[0]]
-    for t in reversed(range(len(caches))):
-        dnew = [d + over for d, over in zip(dstates[t], carried, strict=True)]
-        gradients = dict(zip(arrays, backward(*dnew, caches[t]), strict=True))
-        total["x"][t] = gradients.pop("x")
-        carried = [gradients.pop(name) for name in states_of(kind)]
-        for name, gradient in gradients.items():
-            total[name] += gradient
-    return total | dict(zip(states_of(kind), carried, strict=True))
+def read(kind, arrays):
+    """`unroll` over x (B, T, D): the states after each step, and the caches."""
+    options = {}
+    if kind in LSTM_VARIANTS:
+        options = {"variant": kind, "peepholes": arrays.get("peepholes")}
+    if kind.startswith("gru"):
+        options = {"reset_after": kind == "gru after"}
+    initial = [arrays[name] for name in states_of(kind)]
+    weights = [arrays[name] for name in ("kernel", "recurrent_kernel", "bias")]
+    return unroll(STEP[kind], arrays["x"], initial, *weights, **options)
+
+
+def backpropagate(kind, arrays, dh, dstates, backward):
+    """Gradients of Σ dh · h of all steps + Σ dstate · state after the last."""
+    _, caches = read(kind, arrays)
+    dx, dinitial, of_weights = unroll_backward(backward, dh, dstates, caches)
+    return dict(zip(arrays, [dx, *dinitial, *of_weights], strict=True))
 
 
 def sequence_for(kind, T, B, D, H, seed=3, dtype=np.float64, scale=1.0):
+    """Arrays with x (B, T, D), dh (B, T, H), and dstates (B, H) each."""
     rng = np.random.default_rng(seed)
     arrays = {name: scale * a for name, a in arrays_for(kind, B, D, H, seed, dtype).items()}
-    arrays["x"] = rng.normal(size=(T, B, D)).astype(dtype)
-    dstates = rng.normal(size=(T, len(states_of(kind)), B, H)).astype(dtype)
-    return arrays, dstates
+    arrays["x"] = rng.normal(size=(B, T, D)).astype(dtype)
+    dh = rng.normal(size=(B, T, H)).astype(dtype)
+    return arrays, dh, list(rng.normal(size=(len(states_of(kind)), B, H)).astype(dtype))
 
 
-def check_through_time(kind, arrays, dstates, backward):
+def check_through_time(kind, arrays, dh, dstates, backward):
     def loss(**arrays):
-        return np.vdot(dstates, unroll(kind, arrays)[0])
+        states, _ = read(kind, arrays)
+        last = sum(np.vdot(d, state[:, -1]) for d, state in zip(dstates, states, strict=True))
+        return np.vdot(dh, states[0]) + last
 
-    return check_gradients(loss, arrays, backpropagate(kind, arrays, dstates, backward))
+    return check_gradients(loss, arrays, backpropagate(kind, arrays, dh, dstates, backward))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_backpropagation_through_five_steps(kind):
-    arrays, dstates = sequence_for(kind, T=5, B=2, D=3, H=3)
-    result = check_through_time(kind, arrays, dstates, BACKWARD[kind])
+    sequence = sequence_for(kind, T=5, B=2, D=3, H=3)
+    result = check_through_time(kind, *sequence, BACKWARD[kind])
     assert result.error < DIFFERENCES, result
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_sequence_is_its_steps_one_after_the_other(kind):
+    arrays, dh, dstates = sequence_for(kind, T=3, B=2, D=3, H=3)
+    states, caches = read(kind, arrays)
+    assert [state.shape for state in states] == [(2, 3, 3)] * len(states_of(kind))
+    assert len(caches) == 3
+    now = dict(arrays)
+    for t in range(3):
+        new, cache = step(kind, now | {"x": arrays["x"][:, t]})
+        now |= dict(zip(states_of(kind), new, strict=True))
+        for state, expected in zip(states, new, strict=True):
+            np.testing.assert_array_equal(state[:, t], expected)
+        np.testing.assert_array_equal(caches[t].h_new, cache.h_new)
+    kept = [array.copy() for array in (dh, *dstates)]
+    zero = [0] * len(dstates)
+    first, again = (unroll_backward(BACKWARD[kind], dh, zero, caches) for _ in range(2))
+    zeros = [np.zeros_like(d) for d in dstates]
+    for other in (again, unroll_backward(BACKWARD[kind], dh, zeros, caches)):
+        for a, b in zip(first[1] + first[2], other[1] + other[2], strict=True):
+            np.testing.assert_array_equal(a, b)
+    for array, before in zip((dh, *dstates), kept, strict=True):
+        np.testing.assert_array_equal(array, before)
 
 
 def wrong_lstm_step_backward(dh_prev, dc_prev, cache):
@@ -449,12 +475,12 @@ def test_the_check_catches_the_famous_wrong_line(shape):
 
 
 def test_over_several_steps_the_wrong_line_spoils_every_weight():
-    arrays, dstates = sequence_for("standard", T=5, B=2, D=3, H=3)
-    wrong = backpropagate("standard", arrays, dstates, wrong_lstm_step_backward)
-    right = backpropagate("standard", arrays, dstates, lstm_step_backward)
-    for name in arrays:
+    sequence = sequence_for("standard", T=5, B=2, D=3, H=3)
+    wrong = backpropagate("standard", *sequence, wrong_lstm_step_backward)
+    right = backpropagate("standard", *sequence, lstm_step_backward)
+    for name in wrong:
         assert relative_error(wrong[name], right[name]) > 1e-3, name
-    mended = check_through_time("standard", arrays, dstates, mended_lstm_step_backward)
+    mended = check_through_time("standard", *sequence, mended_lstm_step_backward)
     assert mended.error < DIFFERENCES
 
 
@@ -649,7 +675,7 @@ def keras():
 def test_keras_agrees(keras, kind, T):
     import tensorflow as tf
 
-    arrays, dstates = sequence_for(kind, T=T, B=5, D=3, H=4, dtype=np.float32, scale=0.6)
+    arrays, dh, dstates = sequence_for(kind, T=T, B=5, D=3, H=4, dtype=np.float32, scale=0.6)
     layer = {
         "rnn": keras.layers.SimpleRNN,
         "standard": keras.layers.LSTM,
@@ -658,22 +684,18 @@ def test_keras_agrees(keras, kind, T):
     }[kind](4, return_sequences=True, return_state=True)
     layer.build((5, T, 3))
     layer.set_weights([arrays[name] for name in ("kernel", "recurrent_kernel", "bias")])
-    x = tf.Variable(arrays["x"].transpose(1, 0, 2))
+    x = tf.Variable(arrays["x"])
     start = [tf.Variable(arrays[name]) for name in states_of(kind)]
     with tf.GradientTape() as tape:
         y, *last = layer(x, initial_state=start)
-        loss = tf.reduce_sum(y * dstates[:, 0].transpose(1, 0, 2))
-        if kind == "standard":  # Keras shows c only after the last step
-            dstates[:-1, 1] = 0
-            loss += tf.reduce_sum(last[1] * dstates[-1, 1])
-    dx, *dstart_and_weights = tape.gradient(loss, [x, *start, *layer.trainable_variables])
+        loss = tf.reduce_sum(y * dh)
+        loss += sum(tf.reduce_sum(state * d) for state, d in zip(last, dstates, strict=True))
+    expected = tape.gradient(loss, [x, *start, *layer.trainable_variables])
 
-    states, _ = unroll(kind, arrays)
-    h = np.stack([new[0] for new in states], axis=1)
-    np.testing.assert_allclose(h, y, rtol=0, atol=1e-6)
-    for computed, expected in zip(states[-1], last, strict=True):
-        np.testing.assert_allclose(computed, expected, rtol=0, atol=1e-6)
-    gradients = backpropagate(kind, arrays, dstates, BACKWARD[kind])
-    np.testing.assert_allclose(gradients.pop("x").transpose(1, 0, 2), dx, rtol=0, atol=1e-5)
-    for (name, computed), expected in zip(gradients.items(), dstart_and_weights, strict=True):
-        np.testing.assert_allclose(computed, expected, rtol=0, atol=1e-5, err_msg=name)
+    states, _ = read(kind, arrays)
+    np.testing.assert_allclose(states[0], y, rtol=0, atol=1e-6)
+    for computed, state in zip(states, last, strict=True):
+        np.testing.assert_allclose(computed[:, -1], state, rtol=0, atol=1e-6)
+    gradients = backpropagate(kind, arrays, dh, dstates, BACKWARD[kind])
+    for (name, computed), gradient in zip(gradients.items(), expected, strict=True):
+        np.testing.assert_allclose(computed, gradient, rtol=0, atol=1e-5, err_msg=name)

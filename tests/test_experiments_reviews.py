@@ -349,10 +349,10 @@ class TestTheArticlesModels:
             keep(*arguments)
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(imdb, "_keep_state", stopped)
+        monkeypatch.setattr(article, "_keep_state", stopped)
         with pytest.raises(KeyboardInterrupt):
             recorded(imdb, **settings)
-        monkeypatch.setattr(imdb, "_keep_state", keep)
+        monkeypatch.setattr(article, "_keep_state", keep)
         assert recorded(imdb, **settings)["curves"] == whole["curves"]
 
     def test_an_interrupted_run_ends_with_the_same_bits(self, results, monkeypatch):

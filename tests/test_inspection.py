@@ -1,5 +1,7 @@
 """What is said about the inside of a model is recomputed here by other ways."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -9,17 +11,19 @@ from unrolled.activations import sigmoid
 WORDS, D, H = 50, 4, 3
 KINDS = {"rnn": layers.SimpleRNN, "lstm": layers.LSTM, "gru": layers.GRU}
 IDS = [1, 7, 2, 30, 7, 49, 12]
+PADDING = 4
+PADDED = [0] * PADDING + IDS
 
 
 def logit(model, ids):
     return inspection.logits(model, np.array([ids]))[0]
 
 
-def made(*between, dropout=False):
+def made(*between, dropout=False, mask_zero=True):
     """A model in float64 whose weights are large enough for words to matter."""
     set_random_seed(3)
     between = [layers.Dropout(0.5), *between, layers.Dropout(0.5)] if dropout else between
-    embedding = layers.Embedding(WORDS, D, mask_zero=True)
+    embedding = layers.Embedding(WORDS, D, mask_zero=mask_zero)
     model = Sequential([embedding, *between, layers.Dense(1, activation="sigmoid")])
     model.build((None, None), "float64")
     rng = np.random.default_rng(4)
@@ -79,6 +83,58 @@ def test_state_gradients_are_differences_of_readings_that_go_on_from_a_changed_s
             assert found["c"][t, unit] == pytest.approx((up - down) / 2e-6, abs=1e-8)
 
 
+@pytest.mark.parametrize("mask_zero", [True, False])
+@pytest.mark.parametrize("kind", KINDS)
+def test_padding_is_read_as_the_model_reads_it(kind, mask_zero):
+    model = made(KINDS[kind](H), mask_zero=mask_zero)
+    seen = inspection.read(model, PADDED)
+    ends = [model.predict(np.array([PADDED[: t + 1]]))[0, 0] for t in range(len(PADDED))]
+    np.testing.assert_allclose(seen["p"], ends, rtol=0, atol=1e-12)
+    p = sigmoid(inspection.logits(model, [PADDED]))
+    np.testing.assert_allclose(p, ends[-1:], rtol=0, atol=1e-12)
+    unpadded = inspection.read(model, IDS)
+    for name, steps in unpadded.items():
+        assert np.allclose(seen[name][PADDING:], steps, rtol=0, atol=1e-12) == mask_zero, name
+
+
+def test_masked_padding_changes_nothing_that_is_said_of_the_words(model):
+    def said(ids):
+        gradients = inspection.state_gradients(model, ids)["h"]
+        occluded = inspection.occlusion(model, ids)
+        shares, _ = inspection.integrated_gradients(model, ids)
+        return gradients, occluded, shares
+
+    for padded, unpadded in zip(said(PADDED), said(IDS), strict=True):
+        np.testing.assert_allclose(padded[PADDING:], unpadded, rtol=0, atol=1e-12)
+    _, occluded, shares = said(PADDED)
+    assert not occluded[:PADDING].any()
+    assert not shares[:PADDING].any()
+    importance = np.arange(len(IDS))
+    curves = [
+        inspection.deletion_curve(model, PADDED, [9] * PADDING + list(importance), (0, 1, 3)),
+        inspection.deletion_curve(model, IDS, importance, (0, 1, 3)),
+    ]
+    np.testing.assert_allclose(*curves, rtol=0, atol=1e-12)
+
+
+def test_the_gates_of_masked_padding_are_nan_and_do_not_count(lstm):
+    f = inspection.read(lstm, PADDED)["f"]
+    assert np.isnan(f[:PADDING]).all()
+    expected = inspection.half_lives(inspection.read(lstm, IDS)["f"])
+    np.testing.assert_allclose(inspection.half_lives(f), expected)
+
+
+def test_masks_travel_through_all_that_is_between():
+    between = layers.Bidirectional(layers.LSTM(H, return_sequences=True))
+    model = made(between, layers.GRU(H, return_sequences=True), layers.GlobalAveragePooling1D())
+    padded, gap = inspection.integrated_gradients(model, PADDED, steps=256)
+    unpadded, _ = inspection.integrated_gradients(model, IDS, steps=256)
+    np.testing.assert_allclose(padded, [*[0] * PADDING, *unpadded], rtol=0, atol=1e-12)
+    unread = [0] * PADDING + [1] + [2] * (len(IDS) - 1)
+    assert padded.sum() == pytest.approx(logit(model, PADDED) - logit(model, unread), abs=1e-4)
+    assert abs(gap) < 1e-4
+
+
 def test_occlusion_is_the_difference_that_a_hidden_word_makes(model):
     found = inspection.occlusion(model, IDS)
     for t in range(len(IDS)):
@@ -118,6 +174,16 @@ def test_explaining_leaves_the_model_as_it_was(model):
     inspection.integrated_gradients(model, IDS)
     assert np.array_equal(model.predict(np.array([IDS])), before)
     assert 0 < before[0, 0] < 1
+
+
+def test_a_model_answers_while_it_is_explained(model):
+    rows = np.array([IDS])
+
+    def both(_):
+        return model.predict(rows)[0, 0], inspection.logits(model, rows)[0]
+
+    with ThreadPoolExecutor(4) as pool:
+        assert {*pool.map(both, range(40))} == {both(0)}
 
 
 def test_deletion_takes_the_words_that_spoke_for_the_verdict_first(lstm):
@@ -173,6 +239,8 @@ def test_principal_components_are_those_of_the_covariance():
         (lambda m: inspection.occlusion(m, []), "those of one review"),
         (lambda m: inspection.integrated_gradients(m, [1.5]), "those of one review"),
         (lambda m: inspection.read(made(layers.GlobalMaxPooling1D()), IDS), "one recurrent layer"),
+        (lambda m: inspection.read(made(layers.LSTM(H, stateful=True)), IDS), "without stateful"),
+        (lambda m: inspection.read(made(layers.LSTM(H, go_backwards=True)), IDS), "go_backwards"),
         (lambda m: inspection.occlusion(Sequential([layers.Dense(1)]), IDS), "expected Embedding"),
         (lambda m: inspection.principal_components(np.ones((5, 3)), 4), "1 <= k"),
     ],

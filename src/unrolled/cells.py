@@ -5,10 +5,13 @@ bias (kH,), with k = 1 for the RNN, 4 for the LSTM (i, f, g, o), 3 for the GRU (
 Arrays share one float dtype, which the results keep. A step returns its new state and a cache: a
 named tuple of what went in and of every gate. The backward step takes the gradient of the loss
 with respect to the new state and returns those of what went in: dx means ∂loss/∂x. In the
-formulas a is a gate's sum before its activation, and delta = ∂loss/∂a.
+formulas a is a gate's sum before its activation, and delta = ∂loss/∂a. `unroll` and
+`unroll_backward` take these functions through a whole sequence.
 """
 
 from collections import namedtuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -249,3 +252,39 @@ def article_lstm_step_backward(
     dh = dm * i + delta @ recurrent_kernel.T
     dc = delta_i @ W_c.T
     return dx, dh, dc, dkernel, drecurrent_kernel, dbias
+
+
+def unroll(
+    step: Callable[..., Any], x: Array, states: Sequence[Array], *weights: Array, **options: Any
+) -> tuple[list[Array], list[Any]]:
+    """A step function over every step of x (B, T, D): all states, and the caches (chapters 3, 5).
+
+    step: `rnn_step`, `lstm_step`, `gru_step` or one like them, which gets weights and options.
+    states: [h] or [h, c] before the first step, (B, H) each. Returns the states after each step,
+    [h] or [h, c], (B, T, H) each, and a list of T caches. x has at least one step.
+    """
+    now, every, caches = list(states), [], []
+    for t in range(x.shape[1]):
+        *now, cache = step(x[:, t], *now, *weights, **options)
+        every.append(now)
+        caches.append(cache)
+    return [np.stack(steps, axis=1) for steps in zip(*every, strict=True)], caches
+
+
+def unroll_backward(
+    step_backward: Callable[..., Any], dh: Array, dstates: Sequence[Any], caches: Sequence[Any]
+) -> tuple[Array, list[Array], list[Array]]:
+    """Gradients of `unroll`: backpropagation through time (Werbos 1990; chapters 3, 5).
+
+    dh: (B, T, H), the loss's gradient with respect to each h as an output. dstates: that of the
+    states after the last step as such, [dh] or [dh, dc], (B, H) each, or 0 for none. Returns dx
+    (B, T, D), the gradients of the initial states, and those of the weights, in the step's order.
+    """
+    d, dx, total = list(dstates), [], list[Array]()
+    for t in reversed(range(len(caches))):
+        d[0] = d[0] + dh[:, t]  # by both paths: the output, and the step that follows
+        dx_t, *gradients = step_backward(*d, caches[t])
+        d, of_weights = gradients[: len(d)], gradients[len(d) :]
+        total = [a + b for a, b in zip(total, of_weights, strict=True)] if total else of_weights
+        dx.append(dx_t)
+    return np.stack(dx[::-1], axis=1), d, total

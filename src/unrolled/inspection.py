@@ -2,16 +2,19 @@
 
 A model here is a Sequential whose first layer is an Embedding and whose last gives one number
 through a sigmoid; Dropout is left out. ids: (T,) of one review, as `datasets.encode` gives them.
-Chapters 5, 7 and 9.
+What the Embedding masks, padding, is no word: what is said here agrees with `Sequential.predict`
+for the same ids. Chapters 5, 7 and 9.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from unrolled.activations import Array, sigmoid
-from unrolled.layers import Dense, Dropout, Embedding, Layer, Recurrent
+from unrolled.base import Layer
+from unrolled.layers import Dense, Dropout, Embedding, Recurrent
 from unrolled.model import Sequential
 
 START, UNKNOWN = 1, 2  # ids that `datasets.encode` gives to no word
@@ -30,10 +33,14 @@ def _layers(model: Sequential) -> tuple[Embedding, list[Layer], Dense]:
 
 def _recurrent(model: Sequential) -> tuple[Embedding, Recurrent, Dense]:
     embedding, between, dense = _layers(model)
-    if len(between) != 1 or not isinstance(between[0], Recurrent) or between[0].go_backwards:
+    middle = between[0] if len(between) == 1 else None
+    if not isinstance(middle, Recurrent):
         kinds = [type(layer).__name__ for layer in between]
         raise ValueError(f"model: expected one recurrent layer in the middle, came {kinds}.")
-    return embedding, between[0], dense
+    for option in ("go_backwards", "return_sequences", "stateful"):
+        if getattr(middle, option):
+            raise ValueError(f"model: expected a recurrent layer without {option}, came {middle}.")
+    return embedding, middle, dense
 
 
 def _checked(ids: Any) -> Array:
@@ -43,16 +50,22 @@ def _checked(ids: Any) -> Array:
     return ids
 
 
+def _real(embedding: Embedding, ids: Array) -> NDArray[np.bool]:
+    """(T,), True where a word is read, False where the Embedding masks padding."""
+    return ids != 0 if embedding.mask_zero else np.ones(ids.shape, bool)
+
+
 def read(model: Sequential, ids: Any) -> dict[str, Array]:
     """Every gate and state of every step of one review, and the verdict after each step.
 
     The model is Embedding, one SimpleRNN, LSTM or GRU, Dense(1). Returns name -> (T, H) for the
     gates and states of chapter 5 (i, f, o, g, c, h; z, r, g, h; h), and "p" (T,): the probability
-    the model would give if the review ended there.
+    the model would give if the review ended there. At padding that is masked a gate is NaN.
     """
     embedding, recurrent, dense = _recurrent(model)
-    traced = recurrent.trace(embedding.forward(_checked(ids)[None]))  # name -> (1, T, H)
-    p = dense.forward(traced["h"])[0, :, 0]
+    rows = _checked(ids)[None]
+    traced = recurrent.trace(embedding(rows), embedding.compute_mask(rows))  # name -> (1, T, H)
+    p = dense(traced["h"])[0, :, 0]
     return {**{name: steps[0] for name, steps in traced.items()}, "p": p}
 
 
@@ -62,13 +75,12 @@ def state_gradients(model: Sequential, ids: Any) -> dict[str, Array]:
     By all paths, also the one through c_t's own h_t (chapter 4). The model is that of `read`.
     """
     embedding, recurrent, dense = _recurrent(model)
-    dense.activation = None
-    try:
-        logit = dense.forward(recurrent.forward(embedding.forward(_checked(ids)[None])))
-        recurrent.backward(dense.backward(np.ones_like(logit)), step_gradients=True)
-    finally:
-        dense.activation = "sigmoid"
-    return {name: steps[0] for name, steps in recurrent.step_gradients.items()}
+    rows, linear = _checked(ids)[None], dense.without_activation()
+    h, cache = recurrent.forward(embedding(rows), embedding.compute_mask(rows))
+    logit, dense_cache = linear.forward(h)
+    dh, _ = linear.backward(np.ones_like(logit), dense_cache)
+    *_, steps = recurrent.backward(dh, cache, step_gradients=True)
+    return {name: gradients[0, 1:] for name, gradients in steps.items()}
 
 
 def correlations(states: Array, target: Array) -> Array:
@@ -88,11 +100,13 @@ def correlations(states: Array, target: Array) -> Array:
 def half_lives(gate: Array) -> Array:
     """Steps after which half of a unit's memory is gone, for a gate that scales what is kept.
 
-    gate: (N, H), the forget gates f of an LSTM or the update gates z of a GRU at N steps. After
-    n steps a share of f_1 f_2 ... f_n is left; with the mean of log f the half-life is
-    log(1/2) / mean(log f), (H,).
+    gate: (N, H), the forget gates f of an LSTM or the update gates z of a GRU at N steps, of which
+    those with NaN, masked, do not count. After n steps a share of f_1 f_2 ... f_n is left; with
+    the mean of log f the half-life is log(1/2) / mean(log f), (H,).
     """
-    mean = np.log(np.maximum(np.asarray(gate, dtype=np.float64), 1e-12)).mean(axis=0)
+    steps = np.asarray(gate, dtype=np.float64)
+    read = steps[~np.isnan(steps).any(axis=1)]
+    mean = np.log(np.maximum(read, 1e-12)).mean(axis=0)
     return np.log(0.5) / np.minimum(mean, -1e-12)
 
 
@@ -113,22 +127,23 @@ def principal_components(states: Array, k: int = 2) -> tuple[Array, Array, Array
 def logits(model: Sequential, x: Any, batch_size: int = 256) -> Array:
     """The model's answers before the sigmoid, (N,), for x as in `Sequential.predict`."""
     *_, last = _layers(model)
-    last.activation = None
-    try:
-        return model.predict(x, batch_size=batch_size)[:, 0]
-    finally:
-        last.activation = "sigmoid"
+    linear = Sequential(
+        layer.without_activation() if layer is last else layer for layer in model.layers
+    )
+    linear.build(model.input_shape or (None, None), model.dtype)
+    return linear.predict(x, batch_size=batch_size)[:, 0]
 
 
 def occlusion(model: Sequential, ids: Any, hidden: int = UNKNOWN) -> Array:
     """How much each word holds the verdict up: the logit less that with the word hidden, (T,).
 
     A hidden word is read as an unknown one (Zeiler & Fergus 2014; Li et al. 2016); positive
-    numbers spoke for a positive verdict. Costs T + 1 readings.
+    numbers spoke for a positive verdict, masked padding has 0. Costs T + 1 readings.
     """
+    embedding, *_ = _layers(model)
     ids = _checked(ids)
     variants = np.tile(ids, (len(ids) + 1, 1))
-    np.fill_diagonal(variants[1:], hidden)
+    np.fill_diagonal(variants[1:], np.where(_real(embedding, ids), hidden, ids))
     whole, *others = logits(model, variants)
     return whole - np.array(others, dtype=np.float64)
 
@@ -145,26 +160,32 @@ def integrated_gradients(
     embedding, between, last = _layers(model)
     ids = _checked(ids)
     baseline = np.where(ids == START, START, hidden)  # a hidden review begins like any other
-    x, x_0 = (embedding.forward(rows[None]) for rows in (ids, baseline))  # (1, T, D)
+    x, x_0 = embedding(ids[None]), embedding(baseline[None])  # (1, T, D)
     shares = (np.arange(steps) + 0.5) / steps
     path = x_0 + shares[:, None, None].astype(x.dtype) * (x - x_0)  # (steps, T, D)
-    last.activation = None
-    try:
-        ends = [_through(between, last, rows)[0, 0] for rows in (x, x_0)]
-        gradient = np.ones_like(_through(between, last, path))  # of each logit by itself
-        for layer in (last, *reversed(between)):
-            gradient = layer.backward(gradient)
-    finally:
-        last.activation = "sigmoid"
+    layers = [*between, last.without_activation()]
+    mask = embedding.compute_mask(ids[None])
+
+    logits, caches = _through(layers, path, mask)
+    gradient = np.ones_like(logits)  # of each logit by itself
+    for layer, cache in zip(reversed(layers), reversed(caches), strict=True):
+        gradient, _ = layer.backward(gradient, cache)
     slope = gradient.mean(axis=0, dtype=np.float64)
     attributions = np.einsum("td,td->t", x[0] - x_0[0], slope)
-    return attributions, float(attributions.sum() - (ends[0] - ends[1]))
+    end, start = (_through(layers, rows, mask)[0][0, 0] for rows in (x, x_0))
+    return attributions, float(attributions.sum() - (end - start))
 
 
-def _through(between: Sequence[Layer], last: Layer, x: Array) -> Array:
-    for layer in (*between, last):
-        x = layer.forward(x)
-    return x
+def _through(layers: Sequence[Layer], x: Array, mask: Any) -> tuple[Array, list[Any]]:
+    """The output of layers in a row, all examples masked alike, and their caches."""
+    y, caches = x, list[Any]()
+    of_all = None if mask is None else np.repeat(mask, len(x), axis=0)
+    for layer in layers:
+        after = layer.compute_mask(y, of_all)
+        y, cache = layer.forward(y, of_all)
+        of_all = after
+        caches.append(cache)
+    return y, caches
 
 
 def deletion_curve(
@@ -175,12 +196,14 @@ def deletion_curve(
     importance: (T,), positive for words that speak for a positive verdict. For each of counts, the
     probability of the verdict on the whole review, after as many words were taken out, those that
     spoke most for that verdict first. An explanation that is faithful makes it fall faster than
-    words picked at random do (Samek et al. 2017). The start token stays; 0 deletes nothing.
+    words picked at random do (Samek et al. 2017). The start token and masked padding stay; 0
+    deletes nothing.
     """
+    embedding, *_ = _layers(model)
     ids = _checked(ids)
     whole = logits(model, ids[None])[0]
     side = 1.0 if whole > 0 else -1.0
-    words = np.flatnonzero(ids != START)
+    words = np.flatnonzero((ids != START) & _real(embedding, ids))
     order = words[np.argsort(-side * np.asarray(importance)[words], kind="stable")]
     left = [np.delete(ids, order[:count]) for count in counts]
     return sigmoid(side * logits(model, left).astype(np.float64)).tolist()

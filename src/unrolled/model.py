@@ -467,8 +467,8 @@ def load_model(
     file is none of ours, cut short, of a newer format, or its arrays do not fit.
     """
     config, arrays = saving.read(saving.find(path))
-    weights = saving.weights(arrays)
     try:
+        weights = saving.weights(arrays)
         made = [saving.layer_from_config(layer, custom_objects or {}) for layer in config["layers"]]
         model = Sequential(made)
         saving.check_shapes(made, config["input_shape"], weights)

@@ -27,7 +27,9 @@ LAYERS = (
     "Masking",
     "SimpleRNN",
 )
-STORED = Path(__file__).resolve().parents[2] / "models"  # what comes with the book
+BOOK = Path(__file__).resolve().parents[2] / "models"  # in a checkout of the book
+STORED = BOOK if BOOK.is_dir() else Path(__file__).with_name("models")  # or in a wheel
+LARGE = "best"  # the stored model that no wheel carries
 
 PathLike = str | os.PathLike[str]
 
@@ -96,6 +98,12 @@ def find(path: PathLike) -> PathLike:
     if not bare or Path(path).exists():
         return path
     stored = STORED / f"{path}.npz"
+    if path == LARGE and not stored.exists():
+        raise FileNotFoundError(
+            f"{path}: this model of 6 MB does not come with pip; it is models/{path}.npz in the "
+            "book's repository: name that file, and read it with "
+            "unrolled.experiments.shared.reader.load."
+        )
     if not stored.exists():
         there = ", ".join(sorted(file.stem for file in STORED.glob("*.npz"))) or "none"
         raise FileNotFoundError(
