@@ -206,8 +206,8 @@ def test_gradients_are_those_of_keras():
         loss = keras.losses.BinaryCrossentropy()(y, theirs(x, training=True))
     expected = tape.gradient(loss, theirs.trainable_variables)
     model.compile(SGD(0.0))
-    assert model.train_on_batch(x, y) == pytest.approx(float(loss), abs=1e-6)
-    gradients = [g for layer in model.layers for g in layer.gradients]
+    logs, gradients = model.gradients(x, y)
+    assert logs["loss"] == pytest.approx(float(loss), abs=1e-6)
     for ours, other in zip(gradients, expected, strict=True):
         assert np.abs(ours - tf.convert_to_tensor(other).numpy()).max() < 1e-6
 
@@ -253,14 +253,14 @@ def test_fit_learns():
 
 
 def batches_seen(model, monkeypatch):
-    """A list to which each later batch of the model is added."""
-    seen, original = [], model.train_on_batch
+    """A list to which x and y of each later batch of the model are added."""
+    seen, original = [], model.update
 
-    def spy(x, y, return_dict=False):
-        seen.append((np.array(x), np.array(y)))
-        return original(x, y, return_dict)
+    def spy(batch):
+        seen.append((np.array(batch.x), np.array(batch.y)))
+        return original(batch)
 
-    monkeypatch.setattr(model, "train_on_batch", spy)
+    monkeypatch.setattr(model, "update", spy)
     return seen
 
 
@@ -299,13 +299,17 @@ def test_like_length_batches(where, shuffle, monkeypatch):
     assert sorted(pairs) == sorted(zip(x, y, strict=True))
 
 
-def test_lists_are_padded_in_front():
+@pytest.mark.parametrize("mask_zero", [True, False])
+def test_padding_of_lists_teaches_nothing(mask_zero):
     x, y = [[3, 4], [5], [6, 7, 8]], [0, 1, 1]
-    one = small(mask_zero=False)
+    one = small(mask_zero=mask_zero)
     one.train_on_batch(x, y)
-    other = small(mask_zero=False)
+    other = small(mask_zero=True)
     other.train_on_batch(np.array([[0, 3, 4], [0, 0, 5], [6, 7, 8]]), y)
     assert same_bits(one.get_weights(), other.get_weights())
+    read = small(mask_zero=False)
+    read.train_on_batch(np.array([[0, 3, 4], [0, 0, 5], [6, 7, 8]]), y)
+    assert not same_bits(one.get_weights(), read.get_weights())
 
 
 def test_validation_is_evaluate():
@@ -329,11 +333,11 @@ def test_early_stopping_keeps_the_best(val_losses, patience, epochs_run, best_ep
     x, y = ragged(6)
     model, weights = small(), []
 
-    def evaluate(*_, **__):
+    def measure(*_):
         weights.append(model.get_weights())
         return {"loss": val_losses[len(weights) - 1]}
 
-    monkeypatch.setattr(model, "evaluate", evaluate)
+    monkeypatch.setattr(model, "measure", measure)
     data = {"validation_data": (x, y), "early_stopping": patience}
     history = model.fit(x, y, epochs=6, verbose=0, **data).history
     assert history["val_loss"] == val_losses[:epochs_run]
@@ -446,7 +450,7 @@ def test_features_instead_of_ids():
     model = Sequential([layers.GRU(2), layers.Dense(1, "sigmoid")])
     p = model.predict(x, batch_size=4)
     assert model.input_shape == (None, 4, 3)
-    expected = model.layers[1].forward(model.layers[0].forward(x))
+    expected = model.layers[1](model.layers[0](x))
     assert np.allclose(p, expected, rtol=0, atol=1e-6)
 
 
@@ -550,7 +554,7 @@ def send_interrupt():
 @pytest.mark.parametrize("how", [raise_interrupt, send_interrupt])
 @pytest.mark.parametrize(
     ("name", "call"),
-    [("train_on_batch", call) for call in (1, 2, 4, 5, 7)] + [("evaluate", 1), ("evaluate", 2)],
+    [("update", call) for call in (1, 2, 4, 5, 7)] + [("measure", 1), ("measure", 2)],
 )
 def test_an_interrupted_fit_goes_on_to_the_same_bits(name, call, how, tmp_path, monkeypatch):
     x, y = ragged(15)  # 4 steps each epoch
@@ -578,7 +582,7 @@ def test_an_interrupted_fit_goes_on_to_the_same_bits(name, call, how, tmp_path, 
 def test_ctrl_c_lets_the_step_end(tmp_path, monkeypatch):
     x, y = ragged(12)
     model = small()
-    interrupt(model, monkeypatch, "train_on_batch", 2, send_interrupt)
+    interrupt(model, monkeypatch, "update", 2, send_interrupt)
     with pytest.raises(KeyboardInterrupt):
         model.fit(x, y, batch_size=4, verbose=0, checkpoint=tmp_path / "run.npz")
     assert model.optimizer.iterations == 2
@@ -591,10 +595,10 @@ def test_interrupted_again_and_again(tmp_path, monkeypatch):
     path = tmp_path / "run.npz"
     for attempt in range(3):
         model = small(seed=attempt + 1)
-        interrupt(model, monkeypatch, "train_on_batch", 3, raise_interrupt)
+        interrupt(model, monkeypatch, "update", 3, raise_interrupt)
         with pytest.raises(KeyboardInterrupt):
             model.fit(x, y, epochs=2, **fit_options(x, y, path))
-        assert json.loads(str(np.load(path)["header"]))["run"]["iterations"] == 2 * (attempt + 1)
+        assert json.loads(str(np.load(path)["header"]))["iterations"] == 2 * (attempt + 1)
     model = small(seed=50)
     arrays, rest = everything(model, model.fit(x, y, epochs=2, **fit_options(x, y, path)))
     assert rest == expected[1]
@@ -609,7 +613,7 @@ def test_a_rate_set_while_running_is_kept(tmp_path, monkeypatch):
     def slower():
         model.optimizer.learning_rate = 0.025
 
-    interrupt(model, monkeypatch, "train_on_batch", 2, slower)
+    interrupt(model, monkeypatch, "update", 2, slower)
     model.fit(x, y, **options)
     for optimizer in (SGD(0.1), SGD(0.025)):  # in a new process; in the same one
         again = small(optimizer=optimizer)
@@ -646,18 +650,18 @@ def test_early_stopping_survives_a_checkpoint(tmp_path, monkeypatch):
     options = {"epochs": 9, "verbose": 0, "validation_data": (x, y), "early_stopping": 2}
     val_losses, weights = iter([3.0, 2.0, 4.0, None, 5.0]), []
 
-    def evaluate(*_, **__):
+    def measure(*_):
         if (loss := next(val_losses)) is None:
             raise KeyboardInterrupt
         weights.append(model.get_weights())
         return {"loss": loss}
 
     model = small()
-    monkeypatch.setattr(model, "evaluate", evaluate)
+    monkeypatch.setattr(model, "measure", measure)
     with pytest.raises(KeyboardInterrupt):
         model.fit(x, y, checkpoint=path, **options)
     model = small(seed=7)
-    monkeypatch.setattr(model, "evaluate", evaluate)
+    monkeypatch.setattr(model, "measure", measure)
     history = model.fit(x, y, checkpoint=path, **options).history
     assert history["val_loss"] == [3, 2, 4, 5]
     assert same_bits(model.get_weights(), weights[1])
@@ -720,16 +724,16 @@ def test_a_loss_that_is_no_number_stops_training(tmp_path, monkeypatch):
     y = np.arange(12) % 2
     model = Sequential([layers.Dense(4), layers.Dense(1, "sigmoid")])
     model.compile(SGD(1e25))
-    good, original = [], model.train_on_batch
+    good, original = [], model.update
 
-    def spy(x, y, return_dict=False):
+    def spy(batch):
         before = model.get_weights()
-        logs = original(x, y, return_dict)
-        assert np.isfinite(logs["loss"])
+        logs = original(batch)
+        assert np.isfinite(logs["loss"][0])
         good.append(before)
         return logs
 
-    monkeypatch.setattr(model, "train_on_batch", spy)
+    monkeypatch.setattr(model, "update", spy)
     with pytest.raises(TrainingDiverged) as caught:
         model.fit(x, y, batch_size=2, epochs=3, verbose=0, checkpoint=tmp_path / "run.npz")
     step = len(good)
@@ -749,9 +753,10 @@ def test_a_gradient_that_is_no_number_is_not_applied(monkeypatch):
     model.train_on_batch(x, y)
     before, backward = model.get_weights(), model.layers[0].backward
 
-    def broken(dy):
-        backward(dy)
-        model.layers[0].gradients[0][3, 1] = np.inf
+    def broken(dy, cache):
+        dx, gradients = backward(dy, cache)
+        gradients[0][3, 1] = np.inf
+        return dx, gradients
 
     monkeypatch.setattr(model.layers[0], "backward", broken)
     with pytest.raises(TrainingDiverged, match=r"the loss is 0\.\d+, its gradients are not finite"):
@@ -919,8 +924,8 @@ class TestRefusedFiles:
             load_model(saved)
 
     def test_newer_format(self, saved):
-        rewrite(saved, lambda header, arrays: header.update(format=3, arrays="new"))
-        with pytest.raises(ValueError, match=r"format 2 or older, came 3; install a newer"):
+        rewrite(saved, lambda header, arrays: header.update(format=4, arrays="new"))
+        with pytest.raises(ValueError, match=r"format 3 or older, came 4; install a newer"):
             load_model(saved)
 
     def test_other_shapes(self, saved):
@@ -983,11 +988,11 @@ class TestErrors:
 
     def test_compile(self):
         model = small()
-        with pytest.raises(ValueError, match=r"optimizer: expected 'sgd', 'adam'.* 'rmsprop'"):
-            model.compile("rmsprop")
+        with pytest.raises(ValueError, match=r"optimizer: expected 'sgd', 'adam', 'rms.* 'lion'"):
+            model.compile("lion")
         with pytest.raises(ValueError, match=r"optimizer: .* came 3"):
             model.compile(3)
-        with pytest.raises(ValueError, match="loss: expected 'binary_crossentropy', came 'mse'"):
+        with pytest.raises(ValueError, match=r"loss: expected one of \['binary_.*, came 'mse'"):
             model.compile(loss="mse")
         with pytest.raises(ValueError, match=r"metrics: .* came \['auc'\]"):
             model.compile(metrics=["auc"])
@@ -1006,11 +1011,13 @@ class TestErrors:
                 call(np.zeros((0, 3), int), [])
             with pytest.raises(ValueError, match=r"x: expected a batch, .* came shape \(3,\)"):
                 call(np.array([1, 2, 3]), [1, 0, 1])
-            with pytest.raises(ValueError, match=r"x\[1\]: expected a list of ids, not empty"):
+            with pytest.raises(
+                ValueError, match=r"x\[1\]: expected a list of ids .*not empty, came"
+            ):
                 call([[1], []], [1, 0])
             with pytest.raises(ValueError, match=r"x\[0\]: expected a list of ids"):
                 call([[1.5, 2.0], [1]], [1, 0])
-            with pytest.raises(ValueError, match=r"x\[0\]: expected a list of ids"):
+            with pytest.raises(ValueError, match=r"x\[1\]: expected features as in x\[0\]"):
                 call([[[1]], [1]], [1, 0])
         with pytest.raises(ValueError, match=r"labels from 0 to 1, came 0.0 to 2.0"):
             model.fit(x, [0, 1, 2, 0.0], verbose=0)

@@ -31,6 +31,21 @@ from unrolled.recurrent import Cell
 from unrolled.seeding import generator
 from unrolled.threads import in_chunks, one_blas_thread
 
+__all__ = [
+    "GRU",
+    "LSTM",
+    "Bidirectional",
+    "Dense",
+    "Dropout",
+    "Embedding",
+    "GlobalAveragePooling1D",
+    "GlobalMaxPooling1D",
+    "Layer",
+    "Masking",
+    "Recurrent",
+    "SimpleRNN",
+]
+
 STRETCH = 1024  # rows times time steps whose gates and gradients fit a core's cache
 
 ACTIVATIONS: dict[str | None, tuple[Callable[..., Any], Callable[..., Any]]] = {

@@ -7,12 +7,12 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from unrolled import batches, saving, training
 from unrolled.activations import Array
 from unrolled.base import Layer, Shape
 from unrolled.batches import Batch, Examples
+from unrolled.extras import progress
 from unrolled.layers import Dense
 from unrolled.losses import LOSSES, mask_weights
 from unrolled.optimizers import SGD, Adam, Optimizer, RMSprop
@@ -68,8 +68,7 @@ class Sequential:
         `fit` and its like do it if need be. Layers built before keep their weights, in this dtype
         (float64 is for gradient checks).
         """
-        if not self.layers:
-            raise ValueError("layers: expected at least one, came none; add some first.")
+        self._expect_layers()
         shape, mask = tuple(input_shape), None
         x: Any = np.zeros([n or 1 for n in shape], int)  # goes through, to see that all fits
         for k, layer in enumerate(self.layers):
@@ -84,9 +83,12 @@ class Sequential:
                 shape = layer.compute_output_shape(shape)
             except (TypeError, ValueError) as error:
                 raise ValueError(f"layers[{k}] does not fit input {shape}: {error}") from error
-        for layer in self._stateful():
-            layer.reset_state()
+        self.reset_states()
         self.input_shape, self.dtype = tuple(input_shape), np.dtype(dtype).name
+
+    def _expect_layers(self) -> None:
+        if not self.layers:
+            raise ValueError("layers: expected at least one, came none; add some first.")
 
     def compile(
         self,
@@ -133,9 +135,14 @@ class Sequential:
             mine[...] = new
         self._good = None
 
+    def reset_states(self) -> None:
+        """Forget the states that stateful layers keep."""
+        for layer in self._stateful():
+            layer.reset_state()
+
     def _stateful(self) -> list[Any]:
-        found = [layer for layer in self.layers if getattr(layer, "reset_state", None)]
-        return [layer for layer in found if getattr(layer, "layer", layer).stateful]
+        within = [(layer, getattr(layer, "layer", layer)) for layer in self.layers]
+        return [layer for layer, inner in within if getattr(inner, "stateful", False)]
 
     def compiled(self) -> Optimizer:
         """The optimizer; RuntimeError if the model is not compiled."""
@@ -159,8 +166,8 @@ class Sequential:
         x = batches.checked_x(x)
         lists = isinstance(x, list)
         shape = (None, None, *x[0].shape[1:]) if lists else (None, *x.shape[1:])
-        if self.layers:
-            self.layers[0].check_input(np.concatenate(x)[None] if lists else x)
+        self._expect_layers()
+        self.layers[0].check_input(np.concatenate(x)[None] if lists else x)
         if batch_size is not None:
             training.whole_number("batch_size", batch_size)
             self._check_states(x, batch_size)
@@ -239,7 +246,7 @@ class Sequential:
         of, shape = LOSSES[self.loss], output.shape[:-1]
         weights = mask_weights(batch.sample_weight, mask, shape)
         logs = {"loss": (of.value(batch.y, output, from_logits, weights), float(len(output)))}
-        if self.metrics:
+        if self.metrics and of.accuracy is not None:
             right = of.accuracy(batch.y, output, from_logits)
             right, count = (right, right.size) if mask is None else (right[mask], mask.sum())
             logs["accuracy"] = (float(right.mean()) if count else 0.0, float(count))
@@ -354,9 +361,10 @@ class Sequential:
     def _validation(self, data: Any, batch_size: int) -> Examples:
         if not isinstance(data, list | tuple) or len(data) not in (2, 3):
             raise ValueError("validation_data: expected (x, y) or (x, y, sample_weight).")
-        x, y, *sample_weight = data
+        x, y = data[:2]
+        sample_weight = data[2] if len(data) == 3 else None
         try:
-            return self.examples(x, _needed(y), *sample_weight, batch_size=batch_size)
+            return self.examples(x, _needed(y), sample_weight, batch_size=batch_size)
         except (TypeError, ValueError) as error:
             raise type(error)(f"validation_data: {error}") from None
 
@@ -365,7 +373,7 @@ class Sequential:
         layers, from_logits = self._for_loss()
         logs = []
         steps = batches.prediction_batches(examples, batch_size)
-        for rows in tqdm(steps, disable=not verbose):
+        for rows in progress(steps, disable=not verbose):
             batch = examples.batch(rows)
             output, mask, _ = self._run(layers, batch)
             logs.append(self._measure(batch, output, mask, from_logits))
@@ -394,7 +402,7 @@ class Sequential:
         examples = self.examples(x, batch_size=batch_size)
         steps = batches.prediction_batches(examples, batch_size)
         found: list[Any] = []
-        for rows in tqdm(steps, disable=not verbose):
+        for rows in progress(steps, disable=not verbose):
             output, _, _ = self._run(self.layers, examples.batch(rows))
             if examples.lists and output.ndim == 3:  # padded in front
                 found += [

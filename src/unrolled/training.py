@@ -12,11 +12,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from unrolled import batches, saving
 from unrolled.activations import Array
 from unrolled.batches import Examples
+from unrolled.extras import progress as progress_bar
 from unrolled.optimizers import Optimizer
 from unrolled.seeding import generator
 
@@ -147,7 +147,8 @@ class Training:
         header, arrays = saving.read(checkpoint)
         mine = json.loads(json.dumps(self._header(), default=np.generic.item))
         keys = ("layers", "dtype", "metrics", "loss", "data and batches")
-        different = [key for key in keys if header.get(key) != mine[key]]
+        older = {"loss": "binary_crossentropy"}  # formats before 3 had no other loss
+        different = [key for key in keys if header.get(key, older.get(key)) != mine[key]]
         settings = header.get("started with"), header.get("optimizer_settings")
         if mine["started with"] not in settings:  # those at the start, or as they were set since
             different.append("optimizer")
@@ -156,11 +157,17 @@ class Training:
                 f"checkpoint: {checkpoint} is of another training, with other "
                 f"{', '.join(different)}; give another path, or delete that file."
             )
+        if header["format"] < 3 and header["run"]["step"]:
+            raise ValueError(
+                f"checkpoint: {checkpoint} was written in the middle of an epoch by an older "
+                "unrolled; end that epoch with it, give another path, or delete that file."
+            )
         self.progress, self.best = header["run"], arrays["best"]
         self.started_with = header["started with"]
-        self.model.set_weights(arrays["last"] or arrays["weights"])
+        self.model.set_weights(arrays.get("last") or arrays["weights"])
         vars(self.optimizer).update(header["optimizer_settings"])
-        self.optimizer.restore((header["iterations"], arrays["slots"]))
+        iterations = header.get("iterations", self.progress.get("iterations"))
+        self.optimizer.restore((iterations, arrays["slots"]))
         generator().bit_generator.state = self.progress["plan_from"]
 
     def _epoch(self, title: str, verbose: int) -> dict[str, float]:
@@ -169,7 +176,9 @@ class Training:
         steps = batches.training_batches(self.data, **plan)
         if progress["step"]:
             generator().bit_generator.state = progress["step_from"]
-        bar = tqdm(desc=title, total=len(steps), initial=progress["step"], disable=not verbose)
+        bar = progress_bar(
+            desc=title, total=len(steps), initial=progress["step"], disable=not verbose
+        )
         with bar:
             for rows in steps[progress["step"] :]:
                 with _whole():
