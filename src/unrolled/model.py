@@ -354,6 +354,8 @@ class Sequential:
             validation = self._validation(validation_data, batch_size)
         elif validation_split:
             examples, validation = training.split(examples, validation_split)
+            if class_weight is not None:
+                validation.sample_weight = None  # it is about training, in Keras too
         plan = {"size": batch_size, "shuffle": shuffle, "like_length": like_length}
         loop = training.Training(self, optimizer, examples, plan)
         return loop.run(epochs, verbose, validation, early_stopping, checkpoint)

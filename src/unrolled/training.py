@@ -166,7 +166,7 @@ class Training:
         self.started_with = header["started with"]
         self.model.set_weights(arrays.get("last") or arrays["weights"])
         vars(self.optimizer).update(header["optimizer_settings"])
-        iterations = header.get("iterations", self.progress.get("iterations"))
+        iterations = header.get("iterations", self.progress.get("iterations", 0))
         self.optimizer.restore((iterations, arrays["slots"]))
         generator().bit_generator.state = self.progress["plan_from"]
 
