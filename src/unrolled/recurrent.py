@@ -1,0 +1,318 @@
+"""A stretch of time steps through a recurrent cell, forward and back, in plain NumPy.
+
+One loop over time serves every cell: the SimpleRNN, the LSTM and both kinds of GRU (chapters 3 to
+5). What differs from cell to cell stands first, a line for a formula. What needs no state leaves
+the loop: x_t W of all steps is one product before it. On the way back, what needs no gradient is
+computed for all steps before the loop, and what only adds up is multiplied once after it.
+
+Arrays are time-major: x (T, B, D) holds T time steps of B examples with D features. `states` are
+[h] or [h, c], each (T + 1, B, H): index 0 is the initial state, index t the state after step t.
+`gates` (T, B, nH) holds what each step computed, n blocks of H columns. `real` (T, B, 1) is the
+mask, True where a step counts, or None if all do: elsewhere a row keeps its states. `keep` (B, H)
+is what recurrent dropout multiplies h_{t-1} by before the weights see it, or None. Weights are
+laid out as in Keras: W the kernel (D, kH), U the recurrent kernel (H, kH), b the bias. In the
+formulas a is the sum before an activation, and delta = ∂loss/∂a; dh means ∂loss/∂h.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from unrolled.activations import Array, sigmoid, sigmoid_derivative, tanh, tanh_derivative
+
+Arrays = list[Array]
+
+
+class Cell(NamedTuple):
+    """What the loop has to know of a cell.
+
+    step: x_t W, h_{t-1}, carried, U, b -> the new states, the gates. `carried` is the state that
+    also gets past the weights: c_{t-1} in an LSTM, h_{t-1} in a GRU.
+    slopes: all h_{t-1}, states, gates -> arrays (T, B, ...), of which each step back needs its own.
+    step_backward: the gradients of the states after the step, its slopes, U -> the same by all
+    paths, delta (B, kH), the gradient of h_{t-1} through the weights, and that of carried.
+    weight_gradients: all deltas, h_{t-1}, gates -> dU, db.
+    """
+
+    name: str
+    states: tuple[str, ...]
+    gates: tuple[str, ...]  # the blocks of `gates`
+    step: Callable[..., tuple[Arrays, Arrays]]
+    slopes: Callable[..., Arrays]
+    step_backward: Callable[..., tuple[Arrays, Array, Array, Any]]
+    weight_gradients: Callable[..., tuple[Array, Array]]
+
+
+# The simple recurrent network (Elman 1990; chapter 3)
+
+
+def rnn_step(xW: Array, h: Array, carried: Array, U: Array, b: Array) -> tuple[Arrays, Arrays]:
+    """[h_t], and no gates."""
+    return [tanh(xW + h @ U + b)], []  # eq-rnn-hidden
+
+
+def rnn_slopes(h: Array, states: Arrays, gates: Array) -> Arrays:
+    """∂h_t/∂a_t (T, B, H)."""
+    return [tanh_derivative(states[0][1:])]
+
+
+def rnn_step_backward(d: Arrays, slopes: Arrays, U: Array) -> tuple[Arrays, Array, Array, Any]:
+    """From [dh_t] to itself, delta, dh_{t-1}, and nothing carried."""
+    delta = d[0] * slopes[0]  # (B, H)  eq-rnn-backward-pre
+    return d, delta, delta @ U.T, 0  # eq-rnn-backward-hidden
+
+
+def sum_gradients(deltas: Array, h: Array, gates: Array) -> tuple[Array, Array]:
+    """dU (H, kH) and db (kH,) where all sums are h U + b: of the simple network and the LSTM."""
+    dU = rows(h).T @ rows(deltas)  # eq-rnn-backward-recurrent, eq-lstm-backward-recurrent
+    db = rows(deltas).sum(axis=0)  # eq-rnn-backward-bias, eq-lstm-backward-bias
+    return dU, db
+
+
+# The LSTM of Gers et al. (2000), which is Keras's (chapter 5)
+
+
+def lstm_step(xW: Array, h: Array, c: Array, U: Array, b: Array) -> tuple[Arrays, Arrays]:
+    """[h_t, c_t], and the gates i, f, g, o, (B, H) each."""
+    a_i, a_f, a_g, a_o = blocks(xW + h @ U + b, 4)  # (B, H) each
+    i = sigmoid(a_i)  # eq-lstm-input
+    f = sigmoid(a_f)  # eq-lstm-forget
+    g = tanh(a_g)  # eq-lstm-candidate
+    o = sigmoid(a_o)  # eq-lstm-output
+    c_new = f * c + i * g  # eq-lstm-cell
+    h_new = o * tanh(c_new)  # eq-lstm-hidden
+    return [h_new, c_new], [i, f, g, o]
+
+
+def lstm_slopes(h: Array, states: Arrays, gates: Array) -> Arrays:
+    """∂h_t/∂c_t (T, B, H); ∂c_t/∂a_i, ∂c_t/∂a_f, ∂c_t/∂a_g, ∂h_t/∂a_o (T, B, 4H); ∂c_t/∂c_{t-1}."""
+    i, f, g, o = blocks(gates, 4)  # (T, B, H) each
+    c, tanh_c = states[1][:-1], tanh(states[1][1:])  # of the step before; of this step
+    slope_i = g * sigmoid_derivative(i)  # eq-lstm-backward-input
+    slope_f = c * sigmoid_derivative(f)  # eq-lstm-backward-forget
+    slope_g = i * tanh_derivative(g)  # eq-lstm-backward-candidate
+    slope_o = tanh_c * sigmoid_derivative(o)  # eq-lstm-backward-output
+    slopes = np.concatenate([slope_i, slope_f, slope_g, slope_o], axis=2)
+    return [o * tanh_derivative(tanh_c), slopes, f]
+
+
+def lstm_step_backward(d: Arrays, slopes: Arrays, U: Array) -> tuple[Arrays, Array, Array, Array]:
+    """From [dh_t, dc_t] to the same by all paths, delta, dh_{t-1}, dc_{t-1}."""
+    (dh, dc), (through_h, slope, f) = d, slopes
+    dc = dc + dh * through_h  # eq-lstm-backward-cell
+    delta = np.concatenate([dc, dc, dc, dh], axis=1) * slope  # (B, 4H)  eq-lstm-backward-pre
+    dh_before = delta @ U.T  # eq-lstm-backward-hidden
+    dc_before = dc * f  # eq-lstm-backward-previous-cell
+    return [dh, dc], delta, dh_before, dc_before
+
+
+# The GRU with reset_after, Keras's default: r acts on h U_g + b' (chapter 5)
+
+
+def gru_step(xW: Array, h: Array, before: Array, U: Array, b: Array) -> tuple[Arrays, Arrays]:
+    """[h_t], and z, r, g, h U_g + b', (B, H) each."""
+    x_z, x_r, x_g = blocks(xW + b[0], 3)  # (B, H) each
+    h_z, h_r, h_g = blocks(h @ U + b[1], 3)
+    z = sigmoid(x_z + h_z)  # eq-gru-update
+    r = sigmoid(x_r + h_r)  # eq-gru-reset
+    g = tanh(x_g + r * h_g)  # eq-gru-candidate
+    h_new = z * before + (1 - z) * g  # eq-gru-hidden
+    return [h_new], [z, r, g, h_g]
+
+
+def gru_slopes(h: Array, states: Arrays, gates: Array) -> Arrays:
+    """∂h_t/∂a of the sums of x, and of those of h (T, B, 3H); ∂h_t/∂h_{t-1} past the weights."""
+    z, r, g, h_g = blocks(gates, 4)  # (T, B, H) each
+    slope_z = (states[0][:-1] - g) * sigmoid_derivative(z)
+    slope_g = (1 - z) * tanh_derivative(g)
+    slope_r = slope_g * h_g * sigmoid_derivative(r)
+    of_x = np.concatenate([slope_z, slope_r, slope_g], axis=2)
+    of_h = np.concatenate([slope_z, slope_r, slope_g * r], axis=2)
+    return [of_x, of_h, z]
+
+
+def gru_step_backward(d: Arrays, slopes: Arrays, U: Array) -> tuple[Arrays, Array, Array, Array]:
+    """From [dh_t] to itself, delta of the sums of x, and dh_{t-1} through and past the weights."""
+    of_x, of_h, z = slopes
+    dh = np.concatenate([d[0], d[0], d[0]], axis=1)  # (B, 3H)
+    return d, dh * of_x, (dh * of_h) @ U.T, d[0] * z
+
+
+def gru_weight_gradients(deltas: Array, h: Array, gates: Array) -> tuple[Array, Array]:
+    """dU (H, 3H) and db (2, 3H): the sums of x and of h have deltas and biases of their own."""
+    H = h.shape[2]
+    deltas_h = deltas.copy()
+    deltas_h[:, :, 2 * H :] *= gates[:, :, H : 2 * H]  # r
+    dU, db_h = sum_gradients(deltas_h, h, gates)
+    return dU, np.stack([rows(deltas).sum(axis=0), db_h])
+
+
+# The GRU of Cho et al. (2014): r acts on h before the product (chapter 5)
+
+
+def gru_before_step(xW: Array, h: Array, before: Array, U: Array, b: Array) -> tuple[Arrays, Arrays]:
+    """[h_t], and z, r, g, (B, H) each."""
+    x_z, x_r, x_g = blocks(xW + b, 3)  # (B, H) each
+    U_z, U_r, U_g = blocks(U, 3)  # (H, H) each
+    z = sigmoid(x_z + h @ U_z)  # eq-gru-update
+    r = sigmoid(x_r + h @ U_r)  # eq-gru-reset
+    g = tanh(x_g + (r * h) @ U_g)  # eq-gru-candidate
+    h_new = z * before + (1 - z) * g  # eq-gru-hidden
+    return [h_new], [z, r, g]
+
+
+def gru_before_slopes(h: Array, states: Arrays, gates: Array) -> Arrays:
+    """∂h_t/∂a_z and ∂h_t/∂a_g; ∂(r * h)/∂a_r; r; ∂h_t/∂h_{t-1} past the weights: (T, B, H) each."""
+    z, r, g = blocks(gates, 3)
+    slope_z = (states[0][:-1] - g) * sigmoid_derivative(z)
+    slope_g = (1 - z) * tanh_derivative(g)
+    slope_r = h * sigmoid_derivative(r)
+    return [slope_z, slope_g, slope_r, r, z]
+
+
+def gru_before_step_backward(
+    d: Arrays, slopes: Arrays, U: Array
+) -> tuple[Arrays, Array, Array, Array]:
+    """From [dh_t] to itself, delta, and dh_{t-1} through and past the weights."""
+    (slope_z, slope_g, slope_r, r, z), (U_z, U_r, U_g) = slopes, blocks(U, 3)
+    delta_z = d[0] * slope_z
+    delta_g = d[0] * slope_g
+    drh = delta_g @ U_g.T  # of r * h
+    delta_r = drh * slope_r
+    delta = np.concatenate([delta_z, delta_r, delta_g], axis=1)  # (B, 3H)
+    return d, delta, delta_z @ U_z.T + delta_r @ U_r.T + drh * r, d[0] * z
+
+
+def gru_before_weight_gradients(deltas: Array, h: Array, gates: Array) -> tuple[Array, Array]:
+    """dU (H, 3H) and db (3H,): U_g has seen r * h."""
+    H = h.shape[2]
+    dU, db = sum_gradients(deltas, h, gates)
+    r, deltas_g = gates[:, :, H : 2 * H], deltas[:, :, 2 * H :]
+    dU[:, 2 * H :] = rows(r * h).T @ rows(deltas_g)
+    return dU, db
+
+
+RNN = Cell("rnn", ("h",), (), rnn_step, rnn_slopes, rnn_step_backward, sum_gradients)
+LSTM = Cell(
+    "lstm",
+    ("h", "c"),
+    ("i", "f", "g", "o"),
+    lstm_step,
+    lstm_slopes,
+    lstm_step_backward,
+    sum_gradients,
+)
+GRU = Cell(
+    "gru",
+    ("h",),
+    ("z", "r", "g", "h_g"),
+    gru_step,
+    gru_slopes,
+    gru_step_backward,
+    gru_weight_gradients,
+)
+GRU_BEFORE = Cell(
+    "gru_before",
+    ("h",),
+    ("z", "r", "g"),
+    gru_before_step,
+    gru_before_slopes,
+    gru_before_step_backward,
+    gru_before_weight_gradients,
+)
+
+
+# The loop over time, the same for all
+
+
+def forward(
+    cell: Cell, x: Array, real: Any, initial: Arrays, W: Array, U: Array, b: Array, keep: Any = None
+) -> tuple[Arrays, Array]:
+    """All steps, first to last: the states and gates of each, as the module says.
+
+    initial: a (B, H) for each state. Nothing that comes in is changed.
+    """
+    (T, B, _), H = x.shape, len(U)
+    states = [np.empty((T + 1, B, H), x.dtype) for _ in cell.states]
+    gates = np.empty((T, B, len(cell.gates) * H), x.dtype)
+    for state, first in zip(states, initial, strict=True):
+        state[0] = first
+
+    xW = (rows(x) @ W).reshape(T, B, -1)  # (T, B, kH): x_t W of all steps at once
+    for t in range(T):
+        before = [state[t] for state in states]  # h_{t-1}, and c_{t-1}
+        after, parts = cell.step(xW[t], dropped(before[0], keep), before[-1], U, b)
+        for state, new, old in zip(states, after, before, strict=True):
+            state[t + 1] = where_real(real, t, new, old)
+        if parts:
+            np.concatenate(parts, axis=1, out=gates[t])
+    return states, gates
+
+
+def backward(
+    cell: Cell,
+    dy: Array,
+    dstates: Arrays,
+    x: Array,
+    real: Any,
+    states: Arrays,
+    gates: Array,
+    W: Array,
+    U: Array,
+    keep: Any = None,
+    cut: Any = None,
+    step_gradients: bool = False,
+) -> tuple[Array, Arrays, Arrays, Arrays]:
+    """dx (T, B, D), [dW, dU, db], the gradients of the initial states, and those of every state.
+
+    dy: (T, B, H), the gradient of the loss with respect to each output; dstates: a (B, H) for each
+    final state. The rest is what `forward` took and gave. cut: (T,), True where no gradient may
+    flow from a step into the one before it, or None. The last list is empty unless step_gradients:
+    then it has ∂loss/∂h_t and ∂loss/∂c_t by all paths, each (T + 1, B, H).
+    """
+    h = dropped(states[0][:-1], keep)  # (T, B, H): h_{t-1} of each step
+    slopes = cell.slopes(h, states, gates)
+    deltas = np.empty((len(x), x.shape[1], W.shape[1]), x.dtype)
+    every = [np.empty_like(state) for state in states] if step_gradients else []
+    d = list(dstates)
+
+    for t in reversed(range(len(x))):
+        after = [d[0] + dy[t], *d[1:]]  # ∂loss/∂h_t, ∂loss/∂c_t, as what comes later has it
+        paths, delta, dh, carried = cell.step_backward(after, [slope[t] for slope in slopes], U)
+        deltas[t] = where_real(real, t, delta, 0)
+        for steps, new, old in zip(every, paths, after, strict=False):
+            steps[t + 1] = where_real(real, t, new, old)
+        dh = dropped(dh, keep)
+        before = [dh, carried] if len(d) == 2 else [dh + carried]
+        d = [where_real(real, t, new, old) for new, old in zip(before, after, strict=True)]
+        if cut is not None and cut[t]:
+            d = [np.zeros_like(new) for new in d]
+    for steps, first in zip(every, d, strict=False):
+        steps[0] = first
+
+    dU, db = cell.weight_gradients(deltas, h, gates)
+    dW = rows(x).T @ rows(deltas)  # (D, kH)  eq-rnn-backward-kernel, eq-lstm-backward-kernel
+    dx = (rows(deltas) @ W.T).reshape(x.shape)  # eq-rnn-backward-input, eq-lstm-backward-x
+    return dx, [dW, dU, db], d, every
+
+
+def blocks(a: Array, n: int) -> Arrays:
+    """The n blocks of columns of a (..., nH), (..., H) each, as views."""
+    H = a.shape[-1] // n
+    return [a[..., k * H : (k + 1) * H] for k in range(n)]
+
+
+def rows(a: Array) -> Array:
+    """(T, B, n) as (T * B, n): all steps of all examples, one below the other."""
+    return a.reshape(-1, a.shape[2])
+
+
+def dropped(h: Array, keep: Any) -> Array:
+    """h as the weights see it under recurrent dropout, or a gradient on its way back to it."""
+    return h if keep is None else h * keep
+
+
+def where_real(real: Any, t: int, new: Any, old: Any) -> Any:
+    """What step t made where the mask says that it counts; elsewhere what was there before."""
+    return new if real is None else np.where(real[t], new, old)
