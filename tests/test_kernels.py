@@ -480,6 +480,23 @@ def test_sum_by_id_takes_ids_in_range_only():
             sum_by_id(np.array([0, wrong]), np.ones((2, 3)), 5)
 
 
+@pytest.mark.parametrize("name", CELLS)
+def test_what_does_not_fit_is_refused_before_it_is_read_past_its_end(name):
+    given, rest = case(name, 2, 3, 4, 5, mask="inside", keep=True, cut=True)
+    made = kernels.forward(CELLS[name], *given)
+    for k in (0, 1, 3, 4, 5, 6):  # not initial, which is copied
+        fewer = [a[..., :-1] if j == k else a for j, a in enumerate(given)]
+        with pytest.raises(ValueError, match=r"shape|dimension"):
+            kernels.forward(CELLS[name], *fewer)
+    (dy, dstates, cut), (states, gates) = rest, made
+    wrong = [((dy[:-1], dstates, cut), made), ((dy, [d[1:] for d in dstates], cut), made)]
+    wrong += [((dy, dstates, cut[1:]), made), (rest, ([state[1:] for state in states], gates))]
+    wrong += [(rest, (states, gates[1:]))] if gates.size else []
+    for others in wrong:
+        with pytest.raises(ValueError, match="shape"):
+            run(kernels, name, given, others[0], made=others[1])
+
+
 # In other processes
 
 

@@ -24,22 +24,24 @@ from unrolled.recurrent import Arrays, Cell, blocks, dropped, rows
 __all__ = ["backward", "forward", "split_gates", "sum_by_id"]
 
 CELLS: dict[str, Any] = {"rnn": rnn, "lstm": lstm, "gru": gru, "gru_before": gru_before}
+BLOCKS = {"rnn": 1, "lstm": 4, "gru": 3, "gru_before": 3}  # of H columns, in W, U and b
 
 
 def forward(
     cell: Cell, x: Array, real: Any, initial: Arrays, W: Array, U: Array, b: Array, keep: Any = None
 ) -> tuple[Arrays, Array]:
-    """All steps, first to last: what `recurrent.forward` gives."""
-    (T, B, _), H = x.shape, len(U)
+    """All steps, first to last: what `recurrent.forward` gives. ValueError if shapes do not fit."""
+    (T, B, _), H, kH = x.shape, len(U), len(U) * BLOCKS[cell.name]
     states = [empty((T + 1, B, H), x.dtype) for _ in cell.states]
     gates = empty((T, B, len(cell.gates) * H), x.dtype)
     for state, first in zip(states, initial, strict=True):
         state[0] = first
 
-    xW = empty((T, B, W.shape[1]), x.dtype)
-    np.matmul(rows(x), W, out=rows(xW))  # x_t W of all steps at once
-    given = (plain(U), plain(b), mask(real), optional(keep, x, 2))
-    CELLS[cell.name].forward(xW, *given, states, gates)
+    xW = empty((T, B, kH), x.dtype)
+    np.matmul(rows(x), W, out=rows(xW))  # fills xW: x_t W of all steps at once
+    U, b = plain(U, x.dtype, (H, kH)), plain(b, x.dtype, (2, kH) if cell.name == "gru" else (kH,))
+    real, keep = optional(real, bool, (T, B, 1)), optional(keep, x.dtype, (B, H))
+    CELLS[cell.name].forward(xW, U, b, real, keep, states, gates)
     return states, gates
 
 
@@ -58,13 +60,18 @@ def backward(
     step_gradients: bool = False,
 ) -> tuple[Array, Arrays, Arrays, Arrays]:
     """dx, [dW, dU, db], initial states' and every state's gradients, as `recurrent.backward`."""
+    (T, B, _), H, kH = x.shape, len(U), len(U) * BLOCKS[cell.name]
     h = dropped(states[0][:-1], keep)  # (T, B, H): h_{t-1} of each step
-    d = [np.array(last, order="C") for last in dstates]
+    dy, U = plain(dy, x.dtype, (T, B, H)), plain(U, x.dtype, (H, kH))
+    real, keep = optional(real, bool, (T, B, 1)), optional(keep, x.dtype, (B, H))
+    cut = optional(cut, bool, (T,))
+    states = [plain(state, x.dtype, (T + 1, B, H)) for state in states]
+    gates = plain(gates, x.dtype, (T, B, len(cell.gates) * H))
+    d = [plain(np.array(last), x.dtype, (B, H)) for last in dstates]
     every = [np.empty_like(state) for state in states] if step_gradients else []
-    given = (plain(dy), mask(real), optional(keep, x, 2), optional(cut, np.empty(0, bool), 1))
     kept = every or [np.empty((0, 0, 0), x.dtype) for _ in states]
-    arrays = (plain(U), h, [plain(state) for state in states], plain(gates))
-    deltas, dU, db = CELLS[cell.name].backward(*given, *arrays, d, kept)
+    arrays = (dy, real, keep, cut, U, h, states, gates, d, kept)
+    deltas, dU, db = CELLS[cell.name].backward(*arrays)
 
     dW = rows(x).T @ rows(deltas)  # (D, kH)  eq-rnn-backward-kernel, eq-lstm-backward-kernel
     dx = (rows(deltas) @ W.T).reshape(x.shape)  # eq-rnn-backward-input, eq-lstm-backward-x
@@ -76,11 +83,6 @@ def split_gates(cell: Cell, gates: Array) -> Arrays:
     return blocks(gates, len(cell.gates)) if cell.gates else []
 
 
-def mask(real: Any) -> Any:
-    """A mask (T, B, 1) as (T, B); None as an array of size 0."""
-    return np.empty((0, 0), bool) if real is None else plain(real, bool)[:, :, 0]
-
-
-def optional(a: Any, like: Array, axes: int) -> Any:
-    """The array; None as one of size 0."""
-    return np.empty((0,) * axes, like.dtype) if a is None else plain(a, like.dtype)
+def optional(a: Any, dtype: Any, shape: tuple[int, ...]) -> Any:
+    """The array as compiled code takes it; None as one of size 0."""
+    return np.empty((0,) * len(shape), dtype) if a is None else plain(a, dtype, shape)

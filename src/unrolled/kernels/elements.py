@@ -39,9 +39,15 @@ def compiled(function: Callable[..., Any]) -> Any:
         return njit(nogil=True, **ARITHMETIC)(function)
 
 
-def plain(a: Any, dtype: Any = None) -> Any:
-    """The array, or a copy, as compiled code takes it: rows one after the other, writeable."""
-    return np.require(a, dtype, ("C", "A", "W"))
+def plain(a: Any, dtype: Any, shape: tuple[int, ...]) -> Any:
+    """The array, or a copy, as compiled code takes it: rows one after the other, writeable.
+
+    ValueError unless it has the shape, as compiled code reads on past the end of an array.
+    """
+    array = np.require(a, dtype, ("C", "A", "W"))
+    if array.shape != shape:
+        raise ValueError(f"expected an array of shape {shape}, came {array.shape}.")
+    return array
 
 
 # x P(x²) / Q(x²), least squares of relative errors on [0, 9], reweighted 400 times by the error:
@@ -85,7 +91,8 @@ def _exact_sigmoid(a: Any) -> Any:
 def tanh(a: Any) -> Any:
     """tanh of one element (eq-tanh): of a float64 as exact as C has it; of a float32 rational.
 
-    The rational form has a relative error below 5e-7 (4 roundings), is 1 from 9 on, and never more.
+    The rational form's relative error is below 5e-7; over all numbers from 0.001 to 10 it was
+    3.3e-7. It is 1 from 9.02 on, and never more.
     """
     return _rational_tanh(a) if isinstance(a, np.float32) else np.float64(_exact_tanh(a))
 
@@ -110,8 +117,8 @@ def _compiled_sigmoid(a: Any) -> Any:
 
 @compiled
 def counts(real: Array, t: int, k: int) -> bool:
-    """Whether step t of row k counts, by the mask `real` (T, B)."""
-    return real.size == 0 or real[t, k]
+    """Whether step t of row k counts, by the mask `real` (T, B, 1)."""
+    return real.size == 0 or real[t, k, 0]
 
 
 @compiled
@@ -133,7 +140,7 @@ def carry(real: Array, t: int, old: Array, new: Array) -> None:
     """Rows of a new state where step t does not count become those of the old state."""
     if real.size > 0:
         for k in range(len(new)):
-            if not real[t, k]:
+            if not real[t, k, 0]:
                 copy_row(new, k, old)
 
 

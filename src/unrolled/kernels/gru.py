@@ -47,7 +47,7 @@ def step(xW: Array, hU: Array, b: Array, h: Array, gates: Array, h_new: Array) -
 def forward_steps(
     xW: Array, U: Array, b: Array, real: Array, keep: Array, h: Array, gates: Array
 ) -> None:
-    """All steps. xW: (T, B, 3H); real: (T, B); filled: h (T + 1, B, H), gates (T, B, 4H)."""
+    """All steps. xW: (T, B, 3H); real: (T, B, 1); filled: h (T + 1, B, H), gates (T, B, 4H)."""
     hU = np.empty_like(xW[0])  # (B, 3H)
     for t in range(len(xW)):
         np.dot(dropped(h[t], keep), U, hU)

@@ -59,7 +59,7 @@ def forward_steps(
     h: Array,
     gates: Array,
 ) -> None:
-    """All steps. xW: (T, B, 3H); real: (T, B); filled: h (T + 1, B, H), gates (T, B, 3H)."""
+    """All steps. xW: (T, B, 3H); real: (T, B, 1); filled: h (T + 1, B, H), gates (T, B, 3H)."""
     rh, rhU = np.empty_like(h[0]), np.empty_like(h[0])  # (B, H)
     hU = np.empty((len(rh), U_zr.shape[1]), rh.dtype)  # (B, 2H)
     for t in range(len(xW)):

@@ -50,7 +50,7 @@ def step(
 def forward_steps(
     xW: Array, U: Array, b: Array, real: Array, keep: Array, h: Array, c: Array, gates: Array
 ) -> None:
-    """All steps. xW: (T, B, 4H); real: (T, B); filled: h, c (T + 1, B, H), gates (T, B, 4H)."""
+    """All steps. xW: (T, B, 4H); real: (T, B, 1); filled: h, c (T + 1, B, H), gates (T, B, 4H)."""
     hU = np.empty_like(xW[0])  # (B, 4H)
     for t in range(len(xW)):
         np.dot(dropped(h[t], keep), U, hU)

@@ -34,7 +34,7 @@ def step(xW: Array, hU: Array, b: Array, h_new: Array) -> None:
 
 @compiled
 def forward_steps(xW: Array, U: Array, b: Array, real: Array, keep: Array, h: Array) -> None:
-    """All steps. xW: (T, B, H); real: (T, B); filled: h (T + 1, B, H)."""
+    """All steps. xW: (T, B, H); real: (T, B, 1); filled: h (T + 1, B, H)."""
     hU = np.empty_like(xW[0])  # (B, H)
     for t in range(len(xW)):
         np.dot(dropped(h[t], keep), U, hU)
