@@ -358,7 +358,7 @@ def test_stateful_layers_read_on_where_the_last_batch_ended():
     y = np.zeros((4, 6))
     with pytest.raises(ValueError, match="shuffle: expected False"):
         model.fit(x, y, batch_size=4, verbose=0)
-    with pytest.raises(ValueError, match="x: expected a multiple of batch_size 3"):
+    with pytest.raises(ValueError, match="batch_size: expected batches of 4 examples"):
         model.fit(x, y, batch_size=3, shuffle=False, verbose=0)
     with pytest.raises(ValueError, match="x: expected an array"):
         model.predict([x[0], x[1]], batch_size=2)
@@ -382,10 +382,10 @@ def one(x, value, row=-1):
 
 LISTS = [[1, 2, 3], [4, 5]] * 4
 FIT = {  # arguments that replace good ones, the error, what it says
-    "labels of two": (dict(y=Y + 1), ValueError, "y: expected labels from 0 to 1, came 1 to 2"),
-    "strings": (dict(y=np.where(Y, "pos", "neg")), TypeError, "y: expected numbers, came 'neg'"),
-    "one bad label": (dict(y=one(Y, 7)), ValueError, "y: expected labels from 0 to 1, came 0 to 7"),
-    "a label that is nan": (dict(y=one(Y / 1, np.nan)), ValueError, "y: expected labels"),
+    "labels of two": (dict(y=Y + 1), ValueError, "y[1]: expected labels from 0 to 1, came 2"),
+    "strings": (dict(y=np.where(Y, "pos", "neg")), TypeError, "y[0]: expected numbers, came 'neg'"),
+    "one bad label": (dict(y=one(Y, 7)), ValueError, "y[31]: expected labels from 0 to 1, came 7"),
+    "a label that is nan": (dict(y=one(Y / 1, np.nan)), ValueError, "y[31]: expected labels"),
     "too few labels": (dict(y=Y[:9]), ValueError, "y: expected 32 labels"),
     "no labels": (dict(y=None), ValueError, "y: expected labels, came None"),
     "labels of steps": (dict(y=np.zeros((32, 30))), ValueError, "y: expected the shape"),
@@ -409,7 +409,7 @@ FIT = {  # arguments that replace good ones, the error, what it says
         "checkpoint: expected a path",
     ),
     "a folder": (dict(checkpoint="/tmp"), ValueError, "checkpoint: expected the path of a file"),
-    "validation labels": (dict(validation_data=(B, Y + 1)), ValueError, "validation_data: y: "),
+    "validation labels": (dict(validation_data=(B, Y + 1)), ValueError, "validation_data: y[1]: "),
     "validation ids": (dict(validation_data=(B + 40, Y)), ValueError, "validation_data: Embedding"),
     "validation rows": (dict(validation_data=([[]] * 32, Y)), ValueError, "validation_data: x[0]"),
     "validation alone": (dict(validation_data=B), ValueError, "validation_data: expected (x, y)"),
@@ -420,8 +420,12 @@ FIT = {  # arguments that replace good ones, the error, what it says
     ),
     "all held out": (dict(validation_split=1.0), ValueError, "validation_split: expected from 0"),
     "less than none held out": (dict(validation_split=-0.1), ValueError, "validation_split: "),
-    "too few weights": (dict(sample_weight=Y[:4]), ValueError, "sample_weight: expected shape"),
-    "a negative weight": (dict(sample_weight=Y - 1), ValueError, "sample_weight: expected finite"),
+    "too few weights": (dict(sample_weight=Y[:4]), ValueError, "sample_weight: expected 32 rows"),
+    "a negative weight": (
+        dict(sample_weight=Y - 1),
+        ValueError,
+        "sample_weight[0]: expected finite",
+    ),
     "a weight that is nan": (dict(sample_weight=Y * np.nan), ValueError, "sample_weight: expected"),
     "weights in a list": (dict(class_weight=[1, 2]), TypeError, "class_weight: expected a dict"),
     "a class by name": (dict(class_weight={"pos": 1}), TypeError, "class_weight: expected classes"),
@@ -483,7 +487,7 @@ def test_an_unbuilt_model_is_not_built_for_labels_that_do_not_fit():
     model = Sequential([layers.Embedding(WORDS, 4), layers.LSTM(2), layers.Dense(1, "sigmoid")])
     model.compile()
     state = generator().bit_generator.state
-    with pytest.raises(ValueError, match="y: expected labels"):
+    with pytest.raises(ValueError, match=r"y\[1\]: expected labels"):
         model.fit(A, Y + 1, verbose=0)
     assert (model.weights, generator().bit_generator.state) == ([], state)
 
