@@ -1,5 +1,6 @@
-"""What several test files share: reviews, real where they are present, and the formula ledger."""
+"""What several test files share: engines, reviews, real where present, and the formula ledger."""
 
+import importlib.util
 import os
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -11,6 +12,7 @@ import ledger
 from browser import absent, browser_fixture, site_fixture  # noqa: F401  (fixtures for every test)
 from checkout import copy_fixture  # noqa: F401
 from small_reviews import TEXTS, write_npz
+from unrolled import engine as engines
 from unrolled.datasets import imdb
 
 pytest_plugins = ["suite"]
@@ -52,6 +54,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_sessionfinish(exitstatus: int) -> None:
     if exitstatus == 0 and "UNROLLED_LEDGER" in os.environ:
         ledger.write(Path(os.environ["UNROLLED_LEDGER"]))
+
+
+COMPILED = all(importlib.util.find_spec(name) for name in ("unrolled.kernels", "numba", "scipy"))
+
+
+@pytest.fixture(scope="module", params=["plain", "compiled"] if COMPILED else ["plain"])
+def engine(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The name of the engine in use: a test that takes it runs with each one that is there."""
+    kept = engines._chosen, engines._in_use
+    engines.set_engine(request.param)
+    yield request.param
+    engines._chosen, engines._in_use = kept
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from unrolled.activations import Array
-from unrolled.refusals import refuse
+from unrolled.refusals import refuse, refuse_attribute
 
 Shape = tuple[int | None, ...]
 
@@ -40,11 +40,13 @@ class Layer:
 
     `weights` are the arrays in use, which an optimizer changes in place. trainable=False keeps an
     optimizer from changing them. What does not fit raises a ValueError or TypeError that names the
-    argument, before anything is computed.
+    argument, before anything is computed. An argument may be changed later, where weights that are
+    there allow it. An attribute that only Keras's layers have is an AttributeError.
     """
 
     trainable: bool = field(default=True, kw_only=True)
 
+    built = False
     axes: ClassVar[str] = "(B, T, D)"  # of x
     _forward: ClassVar[Callable[..., Any]]  # x, mask, training -> y, and what _backward needs
     _backward: ClassVar[Callable[..., Any]]  # dy, that -> dx, gradients
@@ -57,9 +59,27 @@ class Layer:
     def __post_init__(self) -> None:
         self.weights = list[Array]()
         self.built, self.dtype = False, np.dtype("float32")
-        for name, value in self.get_config().items():
-            fits, expected = self._fits(name, value)
-            self._expect(fits, name, expected, value)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in [f.name for f in fields(self)]:
+            self._set_argument(name, value)
+            return
+        if not hasattr(type(self), name):
+            refuse_attribute(type(self).__name__, name)
+        super().__setattr__(name, value)
+
+    def _set_argument(self, name: str, value: Any) -> None:
+        fits, expected = self._fits(name, value)
+        self._expect(fits, name, expected, value)
+        before = getattr(self, name, value)
+        super().__setattr__(name, value)
+        if self.built and not self._weights_fit():
+            super().__setattr__(name, before)
+            self._expect(False, name, f"{before!r}, for which the layer is built", value)
+
+    def _weights_fit(self) -> bool:
+        expected = self.weight_shapes(self.features)
+        return None in expected or expected == [w.shape for w in self.weights]
 
     def _fits(self, name: str, value: Any) -> tuple[Any, str]:
         """Whether an argument is what it has to be, and that in words."""

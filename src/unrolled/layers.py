@@ -143,8 +143,8 @@ class Recurrent(Layer):
         if initial_state is not None:
             return self._states("initial_state", initial_state, B)
         if self.stateful and self.states is not None:
-            fits, came = len(self.states[0]) == B, f"{B}; reset_state() starts anew"
-            self._expect(fits, "x", f"{len(self.states[0])} examples, as the states have", came)
+            kept = len(self.states[0])
+            self._expect(kept == B, "x", f"{kept} examples until reset_state is called", B)
             return self.states
         return self._zeros(B)
 
@@ -380,6 +380,17 @@ class Bidirectional(Layer):
         for half in self.halves:
             half.zero_output_for_mask = self.layer.return_sequences
 
+    def _set_argument(self, name: str, value: Any) -> None:
+        fits = name != "layer" or not hasattr(self, "halves")
+        self._expect(fits, name, "the layer that it was made with", value, AttributeError)
+        super()._set_argument(name, value)
+
+    @property
+    def states(self) -> list[Array] | None:
+        """What the halves keep: the forward layer's states, then the backward one's, or None."""
+        kept = [half.states for half in self.halves]
+        return None if None in kept else [state for states in kept for state in states or ()]
+
     def _fits(self, name: str, value: Any) -> tuple[Any, str]:
         if name == "merge_mode":
             return value in ("concat", "sum"), "'concat' or 'sum'"
@@ -416,8 +427,9 @@ class Bidirectional(Layer):
         if arrays is None:
             return [None, None]
         n = len(self.layer._cell().states)
-        fits = isinstance(arrays, list | tuple) and len(arrays) == 2 * n
-        self._expect(fits, name, f"a list of {2 * n}", type(arrays).__name__)
+        fits = isinstance(arrays, list | tuple)
+        self._expect(fits, name, f"a list of {2 * n}", type(arrays).__name__, TypeError)
+        self._expect(len(arrays) == 2 * n, name, f"a list of {2 * n}", len(arrays))
         return [arrays[:n], arrays[n:]]
 
     def _flip(self, y: Array) -> Array:
@@ -508,11 +520,11 @@ class Masking(Layer):
     def _fits(self, name: str, value: Any) -> tuple[Any, str]:
         if name == "mask_value":
             number = isinstance(value, int | float) and not isinstance(value, bool)
-            return number, "a number"
+            return number and not np.isnan(value), "a number"
         return super()._fits(name, value)
 
     def compute_mask(self, x: Any, mask: Any = None) -> Any:
-        real = np.not_equal(x, self.mask_value).any(axis=-1)
+        real = np.not_equal(x, float(self.mask_value)).any(axis=-1)  # in the precision of x
         return real if mask is None else real & np.asarray(mask, bool)
 
     def _forward(self, x: Array, mask: Any, training: bool) -> tuple[Array, Any]:
@@ -609,7 +621,7 @@ class Dense(Layer):
 
     def _fits(self, name: str, value: Any) -> tuple[Any, str]:
         if name == "activation":
-            return value in ACTIVATIONS, f"one of {list(ACTIVATIONS)}"
+            return value in [*ACTIVATIONS], f"one of {[*ACTIVATIONS]}"
         return super()._fits(name, value)
 
     def _make_weights(self, D: int) -> list[Array]:

@@ -1,4 +1,4 @@
-"""Arguments that Keras has and unrolled does not: refused by name, never accepted and ignored."""
+"""What Keras has and unrolled has not is refused by name, never accepted and ignored."""
 
 from collections.abc import Collection, Iterable
 
@@ -15,3 +15,29 @@ def refuse(kind: str, given: Iterable[str], known: Collection[str]) -> None:
             f"{kind}: unrolled does not have the argument {', '.join(unknown)}; "
             f"those of {kind} are {', '.join(known)}."
         )
+
+
+# What a layer of Keras 3 has as an attribute, and one of ours has not.
+_NAMES = """
+    activation activity_regularizer add_loss add_metric add_variable add_weight autocast bias
+    bias_constraint bias_initializer bias_regularizer build_from_config call
+    call_signature_parameters compute_dtype compute_output_spec count_params data_format
+    dtype_policy embeddings embeddings_constraint embeddings_initializer embeddings_regularizer
+    enable_lora from_config get_build_config get_initial_state inner_loop input input_dtype
+    input_spec keepdims kernel kernel_constraint kernel_initializer kernel_regularizer
+    load_own_variables lora_alpha lora_enabled lora_rank losses metrics metrics_variables name
+    noise_shape non_trainable_variables non_trainable_weights output path quantization_config
+    quantization_mode quantize quantized_build quantized_call recurrent_activation
+    recurrent_constraint recurrent_initializer recurrent_regularizer rematerialized_call
+    reset_states return_sequences return_state save_own_variables seed seed_generator single_state
+    state_size stateful stateless_call supports_jit supports_masking symbolic_call
+    trainable_variables trainable_weights unroll use_bias use_cudnn variable_dtype
+    variable_serialization_spec variables
+"""
+KERAS_ATTRIBUTES = frozenset(_NAMES.split())
+
+
+def refuse_attribute(kind: str, name: str) -> None:
+    """AttributeError if it is an attribute of Keras's layers; to be called where ours lacks it."""
+    if name in KERAS_ATTRIBUTES:
+        raise AttributeError(f"{kind}: {name}: unrolled does not have this attribute of Keras.")

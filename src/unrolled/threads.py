@@ -46,21 +46,32 @@ class _BlasLimit:
 
     def __init__(self) -> None:
         self.lock, self.users = threading.Lock(), 0
-        self.controller: Any = None
+        self.controller: Any = None  # of the libraries that are loaded; None: to be looked for
+        self.limited: Any = None  # the one in use
         self.limit: Any = None
 
     def enter(self) -> None:
         with self.lock:
             if self.users == 0:
                 self.controller = self.controller or ThreadpoolController()
-                self.limit = self.controller.limit(limits=1)
+                self.limited = self.controller
+                self._any_thread_may()
+                self.limit = self.limited.limit(limits=1)
             self.users += 1
 
     def leave(self) -> None:
         with self.lock:
             self.users -= 1
             if self.users == 0:
+                self._any_thread_may()
                 self.limit.restore_original_limits()
+                self._any_thread_may()
+
+    def _any_thread_may(self) -> None:
+        """From 3.8 on, threadpoolctl heeds only the thread that was the first to set a limit."""
+        for library in self.limited.lib_controllers:
+            if hasattr(library, "clear_controlling_thread"):
+                library.clear_controlling_thread(force=True)
 
 
 _blas = _BlasLimit()
