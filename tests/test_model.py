@@ -1,8 +1,12 @@
 """Sequential: gradients through whole models, building, answers, copies, and errors."""
 
+import copy
+import os
+import pickle
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -10,7 +14,8 @@ import pytest
 from small_models import VOCABULARY, classifier, padded, ragged, same_bits, small
 from unrolled import Sequential, layers, set_random_seed
 from unrolled.gradcheck import check_gradients
-from unrolled.optimizers import SGD
+from unrolled.optimizers import SGD, Adam
+from unrolled.seeding import generator
 
 # Gradients through whole models
 
@@ -183,6 +188,103 @@ def test_accuracy_is_a_share_of_the_examples():
         assert model.evaluate(x, y)[1] == 0.75
 
 
+def test_a_thousand_unmasked_lists_are_answered_as_each_alone():
+    x, _ = ragged(1000, longest=60)
+    model = classifier(layers.LSTM(5), mask_zero=False)
+    seen = []
+    forward = model.layers[0].forward
+    model.layers[0].forward = lambda x, *a, **o: seen.append(x.shape) or forward(x, *a, **o)
+    together = model.predict(x, batch_size=50)
+    assert len(seen) == 20 + 1  # one built the model
+    assert sum(B * T for B, T in seen) < 1.1 * sum(map(len, x)) + 50  # hardly any padding
+    alone = np.concatenate([model.predict(np.array([ids])) for ids in x])
+    assert np.allclose(together, alone, rtol=0, atol=1e-6)
+
+
+def per_step(*middle, mask_zero=False):
+    set_random_seed(4)
+    embedding = layers.Embedding(VOCABULARY, 4, mask_zero=mask_zero)
+    model = Sequential([embedding, *middle, layers.Dense(1, "sigmoid")])
+    model.compile(SGD(0.5), metrics=["accuracy"])
+    return model
+
+
+STACKS = {
+    "forwards": lambda: [layers.LSTM(3, return_sequences=True)],
+    "backwards": lambda: [layers.LSTM(3, return_sequences=True, go_backwards=True)],
+    "both": lambda: [layers.Bidirectional(layers.GRU(3, return_sequences=True))],
+    "back and forth": lambda: [
+        layers.GRU(3, return_sequences=True, go_backwards=True),
+        layers.LSTM(2, return_sequences=True, go_backwards=True),
+    ],
+    "back and on": lambda: [
+        layers.SimpleRNN(3, return_sequences=True, go_backwards=True),
+        layers.LSTM(2, return_sequences=True),
+    ],
+}
+
+
+@pytest.mark.parametrize("stack", STACKS)
+@pytest.mark.parametrize("mask_zero", [True, False])
+def test_no_step_of_a_list_depends_on_its_neighbours(stack, mask_zero):
+    x, _ = ragged(30)
+    x[3] = [4, 0, 7]  # 0 is a word like any other, or is masked
+    model = per_step(*STACKS[stack](), mask_zero=mask_zero)
+    together = model.predict(x, batch_size=8)
+    assert [y.shape for y in together] == [(len(ids), 1) for ids in x]
+    for y, ids in zip(together, x, strict=True):
+        assert np.allclose(y, model.predict(np.array([ids]))[0], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_labels_of_each_step_of_lists_meet_their_steps(stack):
+    x, _ = ragged(12)
+    rng = np.random.default_rng(5)
+    y = [rng.integers(0, 2, len(ids)) for ids in x]
+    weights = [rng.random(len(ids)) for ids in x]
+    model = per_step(*STACKS[stack]())
+    model.build((None, None))
+    logs, gradients = model.gradients(x, y, weights)
+    steps = sum(map(len, x))
+    loss, accuracy, sums = 0.0, 0.0, [np.zeros(w.shape) for w in model.weights]
+    for ids, labels, w in zip(x, y, weights, strict=True):  # each alone: no padding, no mask
+        alone, found = model.gradients(np.array([ids]), labels[None], w[None])
+        share = len(ids) / steps
+        loss += share * alone["loss"]
+        accuracy += share * alone["accuracy"]
+        for total, g in zip(sums, found, strict=True):
+            total += share * g
+    assert logs["loss"] == pytest.approx(loss, abs=1e-6)
+    assert logs["accuracy"] == pytest.approx(accuracy, abs=1e-6)
+    for total, g in zip(sums, gradients, strict=True):
+        assert np.allclose(total, g, rtol=0, atol=1e-6)
+    columns = [row[:, None] for row in y]
+    one_weight = np.arange(12.0)[:, None]
+    each = [np.full(len(ids), k) for k, ids in enumerate(x)]
+    assert model.evaluate(x, columns, sample_weight=one_weight) == pytest.approx(
+        model.evaluate(x, y, sample_weight=each), abs=1e-6
+    )
+
+
+def test_a_reversed_sequence_takes_its_mask_along():
+    model = per_step(*STACKS["back and on"](), layers.GlobalAveragePooling1D(), mask_zero=True)
+    x = [[1, 2], [3, 4, 5, 6], [7]]
+    for array in (padded(x, 7, "pre"), padded(x, 7, "post")):
+        together = model.predict(array)
+        for p, ids in zip(together, x, strict=True):
+            assert np.allclose(p, model.predict([ids])[0], rtol=0, atol=1e-6)
+
+
+def test_what_is_masked_does_not_count():
+    model = per_step(layers.LSTM(4, return_sequences=True), mask_zero=True)
+    x = padded(ragged(8)[0], 12)
+    real, all_steps = x > 0, np.ones(x.shape)
+    assert model.evaluate(x, real) == model.evaluate(x, all_steps)
+    (one, ours), (other, theirs) = model.gradients(x, real), model.gradients(x, all_steps)
+    assert one == other
+    assert same_bits(ours, theirs)
+
+
 # Building
 
 
@@ -209,6 +311,130 @@ def test_weights_are_live_and_get_weights_copies():
     assert not (copies[0] == 7).any()
     model.set_weights(copies)
     assert same_bits(model.get_weights(), copies)
+
+
+def test_a_layer_that_does_not_fit_leaves_nothing_built():
+    model = classifier(layers.LSTM(3), layers.GRU(2))
+    drawn = generator().bit_generator.state
+    with pytest.raises(ValueError, match=r"layers\[2\] does not fit"):
+        model.build((None, 7))
+    assert generator().bit_generator.state == drawn
+    assert not any(layer.built for layer in model.layers)
+    model = several()
+    single, before = model.get_weights(), model.weights
+    model.add(layers.LSTM(2))
+    with pytest.raises(ValueError, match=r"layers\[4\] does not fit"):
+        model.build((None, None), "float64")
+    assert all(mine is w for mine, w in zip(model.weights, before, strict=True))
+    assert same_bits(model.get_weights(), single)
+
+
+@pytest.mark.parametrize("shape", [3, None, (), (None,), (None, -3), (None, "x"), "ab", (2, 1.5)])
+def test_input_shape(shape):
+    with pytest.raises(ValueError, match=r"input_shape: expected a batch's, such as \(None, 500\)"):
+        several().build(shape)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "float16", 3, None])
+def test_dtype(dtype):
+    with pytest.raises(ValueError, match=r"dtype: expected 'float32' or 'float64', came"):
+        several().build((None, 4), dtype)
+
+
+# Copies, threads and processes
+
+
+def several():
+    model = classifier(layers.Bidirectional(layers.GRU(3, return_sequences=True)), layers.LSTM(4))
+    model.compile(Adam(0.05), metrics=["accuracy"])
+    model.build((None, None))
+    return model
+
+
+def copies(model):
+    return {"deepcopy": copy.deepcopy(model), "pickle": pickle.loads(pickle.dumps(model))}
+
+
+@pytest.mark.parametrize("how", ["deepcopy", "pickle"])
+def test_a_copy_of_a_used_model_is_a_model_of_its_own(how):
+    (x, y), (others, _) = ragged(20), ragged(20, seed=9)
+    model = several()
+    model.fit(x, y, verbose=0)
+    expected, weights = model.predict(others), model.get_weights()
+    model.predict(x)
+    made = copies(model)[how]
+    assert np.array_equal(made.predict(others), expected)
+    assert np.array_equal(model.predict(others), expected)
+    made.train_on_batch(x, y)
+    assert same_bits(model.get_weights(), weights)
+    model.train_on_batch(x, y)  # with the moments that both had
+    assert same_bits(model.get_weights(), made.get_weights())
+    assert same_bits(model.optimizer.slots, made.optimizer.slots)
+    assert made.optimizer.owner is made
+    with pytest.raises(ValueError, match="optimizer: expected one for this model alone"):
+        several().compile(made.optimizer)
+    assert made._good is not model._good
+
+
+def test_a_copy_of_a_model_that_is_not_built():
+    model = copy.deepcopy(classifier(layers.LSTM(2)))
+    assert model.predict([[1]]).shape == (1, 1)
+
+
+def test_one_optimizer_is_of_one_model():
+    optimizer = Adam(0.01)
+    model, other = several(), several()
+    model.compile(optimizer)
+    model.compile(optimizer, metrics=["accuracy"])  # of the same model, as often as need be
+    with pytest.raises(ValueError, match="optimizer: expected one for this model alone"):
+        other.compile(optimizer)
+    assert other.optimizer is not optimizer
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_threads_share_a_model(dtype):
+    x, _ = ragged(64, longest=30)
+    model = several()
+    model.build((None, None), dtype)
+    batches = [x[k : k + 4] for k in range(0, 64, 4)] + [[ids * 20] for ids in x]
+    expected = [model.predict(batch) for batch in batches]
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(3):
+            found = list(pool.map(model.predict, batches))
+            assert same_bits(found, expected)
+
+
+def test_threads_build_a_model_once_and_a_bad_input_harms_no_other():
+    x, _ = ragged(40)
+    model = classifier(layers.LSTM(3))
+
+    def answer(k):
+        if k % 3:
+            return model.predict([x[k]])
+        with pytest.raises(ValueError, match="came 99"):
+            model.predict([[99]])
+        return None
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(answer, range(40)))
+    for k, p in enumerate(found):
+        assert p is None or np.array_equal(p, model.predict([x[k]]))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_process_answers_as_its_parent():
+    code = """
+import multiprocessing, numpy as np
+from unrolled import Sequential, layers
+model = Sequential([layers.Embedding(9, 4), layers.LSTM(5), layers.Dense(1, "sigmoid")])
+x = np.random.default_rng(0).integers(0, 9, (6, 40, 7))
+expected = [model.predict(batch) for batch in x]
+with multiprocessing.get_context("fork").Pool(2) as pool:
+    found = pool.map(model.predict, x)
+print(all(map(np.array_equal, found, expected)), np.ptp(expected) > 1e-4)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.stdout.split() == ["True", "True"], done.stderr
 
 
 # Errors
@@ -324,6 +550,12 @@ class TestErrors:
         model.build((None, None))
         with pytest.raises(ValueError, match=r"weights: expected shapes .*came \[\(2,\)\]"):
             model.set_weights([np.ones(2)])
+        before = model.get_weights()
+        new = [w + 1 for w in before]
+        new[-1] = np.array(["a"])
+        with pytest.raises(TypeError, match=r"weights: expected numbers, came dtype <U1"):
+            model.set_weights(new)
+        assert same_bits(model.get_weights(), before)
 
 
 def test_import_brings_no_framework():

@@ -3,13 +3,21 @@
 import json
 import os
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from small_models import VOCABULARY, classifier, padded, ragged, same_bits, small
-from unrolled import Sequential, TrainingDiverged, layers
-from unrolled.optimizers import SGD, Adam
+from unrolled import (
+    Sequential,
+    TrainingDiverged,
+    layers,
+    load_model,
+    saving,
+    set_random_seed,
+)
+from unrolled.optimizers import SGD, Adam, RMSprop
 from unrolled.seeding import generator
 
 # Training
@@ -96,6 +104,33 @@ def test_lists_are_padded_in_front_and_their_padding_is_masked():
     assert same_bits(one.get_weights(), other.get_weights())
 
 
+def test_the_output_that_stands_backwards_is_trimmed_with_its_labels(monkeypatch):
+    set_random_seed(2)
+    embedding = layers.Embedding(VOCABULARY, 4, mask_zero=True)
+    backwards = layers.LSTM(5, return_sequences=True, go_backwards=True)
+    model = Sequential([embedding, backwards, layers.Dense(1, "sigmoid")])
+    model.compile()
+    seen = []
+    monkeypatch.setattr(model, "update", lambda batch: seen.append(batch) or {"loss": (1.0, 1.0)})
+    x = padded([[1, 2, 3], [4, 5]], 6)
+    y = np.array([[1, 0, 1, 0, 0, 0], [1, 1, 0, 0, 0, 0]])  # of steps 5, 4, 3 ...
+    weights = np.arange(12).reshape(2, 6)
+    model.fit(x, y, sample_weight=weights, like_length=True, shuffle=False, verbose=0)
+    (batch,) = seen  # sorted by length
+    assert np.array_equal(batch.x, [[0, 4, 5], [1, 2, 3]])
+    assert np.array_equal(batch.y, [[1, 1, 0], [1, 0, 1]])
+    assert np.array_equal(batch.sample_weight, [[6, 7, 8], [0, 1, 2]])
+
+
+def test_as_many_outputs_as_steps_are_not_trimmed():
+    x = padded([[1, 2, 3], [4, 5]], 6)
+    set_random_seed(1)
+    model = Sequential([layers.Embedding(9, 2, True), layers.GRU(3), layers.Dense(6, "sigmoid")])
+    model.compile()
+    history = model.fit(x, np.ones((2, 6)), like_length=True, verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+
+
 def test_validation_is_evaluate():
     x, y = ragged(20)
     model = small()
@@ -126,6 +161,29 @@ def test_early_stopping_keeps_the_best(val_losses, patience, epochs_run, best_ep
     history = model.fit(x, y, epochs=6, verbose=0, **data).history
     assert history["val_loss"] == val_losses[:epochs_run]
     assert same_bits(model.get_weights(), weights[best_epoch - 1])
+
+
+def test_validation_split_is_the_last_share():
+    x, y = ragged(20)
+    weights = np.linspace(0, 2, 20)
+    options = {"epochs": 2, "verbose": 0, "batch_size": 6}
+    one = small()
+    history = one.fit(x, y, validation_split=0.25, sample_weight=weights, **options).history
+    validation = x[15:], y[15:], weights[15:]
+    first = {"sample_weight": weights[:15], "validation_data": validation}
+    other = small()
+    assert other.fit(x[:15], y[:15], **first, **options).history == history
+    assert same_bits(one.get_weights(), other.get_weights())
+
+
+def test_class_weight_is_of_training_alone():
+    x, y = ragged(20)
+    one = small()
+    options = {"class_weight": {0: 3, 1: 0.5}, "verbose": 0}
+    history = one.fit(x, y, validation_split=0.25, **options).history
+    other = small()
+    assert other.fit(x[:15], y[:15], validation_data=(x[15:], y[15:]), **options).history == history
+    assert history["val_loss"] == [one.evaluate(x[15:], y[15:])[0]]
 
 
 def test_the_seed_decides_every_bit():
@@ -314,6 +372,72 @@ def test_early_stopping_survives_a_checkpoint(tmp_path, monkeypatch):
     assert same_bits(model.get_weights(), weights[1])
 
 
+@pytest.mark.parametrize("epochs", [6, 12])
+def test_early_stopping_and_then_without_it_ends_with_the_last_weights(epochs, tmp_path):
+    (x, y), path = ragged(15), tmp_path / "run.npz"
+    data = {"validation_data": (x[:5], 1 - y[:5]), "batch_size": 4, "verbose": 0}  # gets worse
+    whole = small(optimizer=Adam(0.05))
+    expected = everything(whole, whole.fit(x, y, epochs=epochs, **data))
+    first = small(optimizer=Adam(0.05))
+    history = first.fit(x, y, epochs=6, early_stopping=6, checkpoint=path, **data).history
+    assert np.argmin(history["val_loss"]) < 5  # the best weights are not the last ones
+    assert same_bits(load_model(path).get_weights(), first.get_weights())
+    second = small(seed=9, optimizer=Adam(0.05))
+    arrays, rest = everything(second, second.fit(x, y, epochs=epochs, checkpoint=path, **data))
+    assert rest == expected[1]
+    assert same_bits(arrays, expected[0])
+    assert same_bits(load_model(path).get_weights(), second.get_weights())
+
+
+def test_without_early_stopping_and_then_with_it_ends_with_the_best_weights(tmp_path):
+    (x, y), path = ragged(15), tmp_path / "run.npz"
+    data = {"validation_data": (x[:5], 1 - y[:5]), "batch_size": 4, "verbose": 0}
+    whole = small(optimizer=Adam(0.05))
+    expected = everything(whole, whole.fit(x, y, epochs=6, early_stopping=6, **data))
+    first = small(optimizer=Adam(0.05))
+    first.fit(x, y, epochs=4, checkpoint=path, **data)
+    assert same_bits(load_model(path).get_weights(), first.get_weights())
+    second = small(seed=9, optimizer=Adam(0.05))
+    history = second.fit(x, y, epochs=6, early_stopping=6, checkpoint=path, **data)
+    arrays, rest = everything(second, history)
+    assert rest == expected[1]
+    assert same_bits(arrays, expected[0])
+    assert not same_bits(second.get_weights(), first.get_weights())
+    assert same_bits(load_model(path).get_weights(), second.get_weights())
+
+
+def test_training_goes_on_from_the_last_weights_not_the_best(tmp_path):
+    (x, y), path = ragged(15), tmp_path / "run.npz"
+    data = {"validation_data": (x[:5], 1 - y[:5]), "batch_size": 4, "verbose": 0}
+    whole = small(optimizer=Adam(0.05))
+    expected = whole.fit(x, y, epochs=9, early_stopping=9, **data).history
+    parts = small(optimizer=Adam(0.05))
+    for epochs in (3, 6, 9):
+        history = parts.fit(x, y, epochs=epochs, early_stopping=9, checkpoint=path, **data).history
+    assert history == expected
+    assert same_bits(whole.get_weights(), parts.get_weights())
+
+
+@pytest.mark.parametrize("change", ["best", "last", "slots", "optimizer_settings"])
+def test_a_checkpoint_that_does_not_fit_together_changes_nothing(change, tmp_path):
+    (x, y), path = ragged(15), tmp_path / "run.npz"
+    small().fit(x, y, **fit_options(x, y, path))
+    header, arrays = saving.read(path)
+    if change == "optimizer_settings":
+        header[change]["beta_1"] = 2
+    else:
+        arrays[change] = [np.ones((3, 3))]
+    saving.write(path, {k: v for k, v in header.items() if k != "arrays"}, arrays)
+    model, other = small(seed=4), small(seed=4)
+    with pytest.raises(ValueError, match=r"shapes|beta_1"):
+        model.fit(x, y, epochs=2, **fit_options(x, y, path))
+    assert model.input_shape is None
+    drawn = generator().bit_generator.state
+    other = small(seed=4)
+    assert generator().bit_generator.state == drawn
+    assert other.optimizer == model.optimizer
+
+
 @pytest.mark.parametrize(
     ("change", "what"),
     [
@@ -426,3 +550,106 @@ def test_weights_set_by_hand_are_not_undone():
     with pytest.raises(TrainingDiverged, match="the loss is nan"):
         model.train_on_batch(x, y)
     assert np.isnan(model.get_weights()[-1]).all()
+
+
+def features(n):
+    x = np.random.default_rng(0).standard_normal((n, 3)).astype("float32")
+    return x, np.arange(n) % 2
+
+
+def linear(optimizer, **compiled):
+    """Two layers without a bound: large weights overflow."""
+    set_random_seed(1)
+    model = Sequential([layers.Dense(4), layers.Dense(1, "sigmoid")])
+    model.compile(optimizer, **compiled)
+    return model
+
+
+@pytest.mark.parametrize("optimizer", [SGD(0.1, momentum=0.9), Adam(0.01), RMSprop(0.01)])
+def test_training_goes_on_as_if_the_bad_update_had_not_been_made(optimizer):
+    x, y = features(24)
+    runs = []
+    for too_long in (False, True):
+        model = linear(replace(optimizer), metrics=["accuracy"])
+        for k in range(3):
+            model.train_on_batch(x[8 * k : 8 * k + 8], y[8 * k : 8 * k + 8])
+        if too_long:
+            model.optimizer.learning_rate = 1e38
+            model.train_on_batch(x[:8], y[:8])  # the update that makes the weights useless
+            with pytest.raises(TrainingDiverged, match="the last good weights are back"):
+                model.train_on_batch(x[8:16], y[8:16])
+            assert model.optimizer.iterations == 3
+            model.optimizer.learning_rate = optimizer.learning_rate
+        logs = [model.train_on_batch(x[k : k + 8], y[k : k + 8]) for k in (0, 8, 16)]
+        arrays = [*model.get_weights(), *model.optimizer.slots]
+        runs.append((arrays, logs, model.optimizer.iterations))
+    assert runs[0][1:] == runs[1][1:]
+    assert same_bits(runs[0][0], runs[1][0])
+
+
+def test_the_way_back_is_no_way_into_another_optimizer():
+    x, y = ragged(8)
+    model = small(optimizer=Adam(0.01))
+    model.train_on_batch(x, y)
+    model.compile(SGD(0.1))
+    model.weights[-1][...] = np.nan
+    with pytest.raises(TrainingDiverged) as caught:
+        model.train_on_batch(x, y)
+    assert "are back" not in str(caught.value)
+    assert model.optimizer.iterations == 0
+    assert model.optimizer.slots == []
+
+
+def test_states_go_back_too():
+    set_random_seed(1)
+    model = Sequential([layers.LSTM(3, stateful=True), layers.Dense(1)])
+    model.compile(SGD(0.1), "mean_squared_error")
+    x, y = np.random.default_rng(0).standard_normal((2, 5, 2)), np.ones((2, 1))
+    model.train_on_batch(x, y)
+    states = model.layers[0].states
+    model.train_on_batch(x, y)
+    model.layers[1].weights[0][...] = 1e30
+    with pytest.raises(TrainingDiverged):
+        model.train_on_batch(x, y)
+    assert same_bits(model.layers[0].states, states)  # of the update that is undone, at its start
+
+
+def test_large_gradients_are_still_numbers():
+    model = Sequential([layers.Dense(1, "sigmoid")])
+    model.compile(SGD(0.1, clipnorm=1.0))
+    model.build((None, 20))
+    model.set_weights([np.zeros((20, 1)), np.zeros(1)])
+    model.train_on_batch(np.full((2, 20), 2e38), [0, 0])  # gradients of 1e38: their sum is infinite
+    assert model.optimizer.iterations == 1
+    assert model.get_weights()[0][0, 0] == pytest.approx(-0.1 / 20**0.5)
+
+
+@pytest.mark.parametrize("validated", [True, False])
+def test_a_last_update_that_is_too_long_is_divergence(validated, tmp_path, monkeypatch):
+    x, y = features(8)
+    model = linear(SGD(0.1))
+
+    def too_far():
+        model.optimizer.learning_rate = 1e38 if validated else np.finfo(float).max
+
+    interrupt(model, monkeypatch, "update", 2, too_far)
+    before = []
+    original = model.update
+    monkeypatch.setattr(
+        model, "update", lambda b: before.append(model.get_weights()) or original(b)
+    )
+    options = {"validation_data": (x, y)} if validated else {}
+    with pytest.raises(TrainingDiverged, match=r"^Epoch 1/1: .* the last good weights are back"):
+        model.fit(x, y, batch_size=4, verbose=0, checkpoint=tmp_path / "run.npz", **options)
+    assert same_bits(model.get_weights(), before[-1])
+    assert model.optimizer.iterations == 1
+    assert os.listdir(tmp_path) == []
+    assert np.isfinite(model.predict(x)).all()
+
+
+def test_weights_that_are_no_numbers_are_named():
+    model = small()
+    model.build((None, None))
+    model.weights[0][...] = np.nan
+    with pytest.raises(ValueError, match=r"weights: layers\[0\] answers with NaN"):
+        model.predict([[1, 2]])

@@ -254,7 +254,7 @@ def checked_weights(sample_weight: Any, x: Any, y: Any, steps: tuple[int, ...]) 
     steps: the axes of the losses behind the first, () or (T,). For a list of labels the weights are
     (N, 1), one for each row, or a list like y.
     """
-    if isinstance(y, list) and [np.shape(row) for row in sample_weight] != [(1,)] * len(x):
+    if isinstance(y, list) and not _one_each(sample_weight, len(x)):
         rows = _rows_of_steps("sample_weight", sample_weight, x)
         whole = np.concatenate(rows)
         check_rows("sample_weight", lambda w: mask_weights(w, None, (len(w),)), whole, rows)
@@ -265,6 +265,14 @@ def checked_weights(sample_weight: Any, x: Any, y: Any, steps: tuple[int, ...]) 
     each = (w[k : k + 1] for k in range(len(w)))
     check_rows("sample_weight", lambda w: mask_weights(w, None, (len(w), *steps)), w, each)
     return w
+
+
+def _one_each(sample_weight: Any, N: int) -> bool:
+    """Whether it is (N, 1)."""
+    try:
+        return np.shape(sample_weight) == (N, 1)
+    except ValueError:  # rows of several lengths
+        return False
 
 
 def weights_of_classes(class_weight: Any, y: Any) -> Any:
@@ -284,6 +292,11 @@ def weights_of_classes(class_weight: Any, y: Any) -> Any:
     if labels is None or labels.shape[1] != 1:
         raise ValueError(
             "class_weight: expected one label an example; use sample_weight for several."
+        )
+    whole = labels == np.floor(labels)
+    if not whole.all():
+        raise ValueError(
+            f"class_weight: expected whole numbers as labels, came {labels[~whole][0]} in y."
         )
     weights = np.ones(len(labels))
     for name, weight in class_weight.items():

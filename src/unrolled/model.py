@@ -384,7 +384,8 @@ class Sequential:
             raise self.diverged(f"update {number}: the loss is {loss}, its gradients are {are}")
         may = [may for layer in self.layers for may in layer.updates()]
         changes = [g if change else None for g, change in zip(gradients, may, strict=True)]
-        optimizer.apply(changes, self.weights)
+        with np.errstate(over="ignore", invalid="ignore"):  # the next loss, or fit, will say so
+            optimizer.apply(changes, self.weights)
         return logs
 
     def diverged(self, what: str) -> training.TrainingDiverged:
@@ -476,7 +477,8 @@ class Sequential:
                 examples, validation = training.split(examples, validation_split)
                 if class_weight is not None:  # that is of training alone, as in Keras
                     validation.sample_weight = None
-            self._check_states(batch_size, *filter(None, (examples, validation)))
+            parts = [examples] if validation is None else [examples, validation]
+            self._check_states(batch_size, *parts)
             loop = training.Training(self, optimizer, examples, plan, checkpoint)
             if checkpoint is not None and os.path.exists(checkpoint):
                 loop.resume()
@@ -619,7 +621,7 @@ def load_model(
 ) -> Sequential:
     """The model that `save` wrote to path, that of a checkpoint, or, by name, a stored "lstm".
 
-    custom_objects: {name: class} of layers that are none of `unrolled.layers`. ValueError if the
+    custom_objects: {name: class} of layers and optimizers of your own. ValueError if the
     file is none of ours, cut short, of a newer format, or its arrays do not fit.
     """
     if not isinstance(custom_objects, Mapping | None):
@@ -652,7 +654,10 @@ def _model_of(config: Any, arrays: Any, custom_objects: Mapping[str, Any]) -> Se
         name = config["optimizer"]
         kind = OPTIMIZERS.get(name) or own.get(name)
         if not (isinstance(kind, type) and issubclass(kind, Optimizer)):
-            raise ValueError(f"optimizer: expected one of {list(OPTIMIZERS)}, came {name!r}")
+            raise ValueError(
+                f"optimizer: expected one of {list(OPTIMIZERS)}, came {name!r}; one of your own "
+                "goes into load_model(path, custom_objects={its class's name: its class})"
+            )
         optimizer = kind(**config["optimizer_settings"])
         model.compile(optimizer, config.get("loss", "binary_crossentropy"), config["metrics"])
         _restore(optimizer, config, arrays.get("slots", []), [w.shape for w in weights])
