@@ -27,7 +27,7 @@ LONG = (
     "test_commands.py",
     "test_twins.py",
     "test_lab.py",
-    "test_model.py",
+    "test_model_keras.py",
     "test_experiments_best.py",
     "test_experiments_reviews.py",
     "test_datasets_archive.py",
@@ -36,7 +36,7 @@ LONG = (
 
 
 # Long files whose tests share nothing, so that they need not run in one worker.
-SPLIT = ("test_layers.py", "test_model.py", "test_experiments_best.py")
+SPLIT = ("test_layers.py", "test_model_keras.py", "test_experiments_best.py")
 
 
 def group(nodeid: str) -> str:

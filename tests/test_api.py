@@ -13,8 +13,8 @@ import unrolled
 # What the page shows whole, and what only the library itself uses.
 SHOWN = {"activations", "cells", "initializers", "gradcheck", "layers", "losses", "optimizers"}
 SHOWN |= {"datasets", "figures", "inspection"}
-INTERNAL = {"batches", "experiments", "model", "parallel", "refusals", "saving", "seeding"}
-INTERNAL |= {"threads", "training"}
+INTERNAL = {"base", "batches", "buffers", "engine", "experiments", "extras", "kernels", "model"}
+INTERNAL |= {"recurrent", "refusals", "saving", "seeding", "tables", "threads", "training"}
 
 SOURCE = re.compile(r"chapters? \w*\d|\beq-|\b(19|20)\d\d\b|keras", re.IGNORECASE)
 SHAPE = re.compile(r"\(\w+,( ?\w+,?)*\)|shape")
@@ -24,7 +24,7 @@ def public():
     """Name -> object of all that the library offers."""
     found = {name: thing for name in unrolled.__all__ if callable(thing := getattr(unrolled, name))}
     found["set_threads"] = unrolled.threads.set_threads
-    found["processes"] = importlib.import_module("unrolled.parallel").processes
+    found["Layer"] = unrolled.base.Layer
     for name in sorted(SHOWN):
         module = importlib.import_module(f"unrolled.{name}")
         for key in getattr(module, "__all__", [k for k in vars(module) if k[0] != "_"]):

@@ -6,13 +6,13 @@ import json
 import os
 import pickle
 import sys
-import types
-import urllib.error
 import zipfile
 from pathlib import Path
 
 import numpy as np
+import pooch
 import pytest
+import requests
 
 from small_reviews import object_array, write_npz
 from unrolled import datasets
@@ -206,10 +206,14 @@ def publish(monkeypatch, *files: Path) -> None:
         monkeypatch.setitem(fetch.PUBLISHED, file.name, ("sha256", fetch.digest(file, "sha256")))
 
 
-def serve(monkeypatch, get_file) -> None:
-    """Put get_file in the place of Keras's."""
-    keras = types.SimpleNamespace(utils=types.SimpleNamespace(get_file=get_file))
-    monkeypatch.setitem(sys.modules, "keras", keras)
+def serve(monkeypatch, retrieve) -> None:
+    """Put retrieve(url, name, folder) in the place of pooch's."""
+
+    def stand_in(url, known_hash, fname, path, downloader):
+        assert downloader.progressbar
+        retrieve(url, fname, Path(path))
+
+    monkeypatch.setattr(pooch, "retrieve", stand_in)
 
 
 def test_digests_are_those_in_kerass_source():
@@ -237,11 +241,11 @@ def test_download_lands_in_the_cache(imdb_npz, no_reviews_named, monkeypatch):
     publish(monkeypatch, imdb_npz)
     asked = []
 
-    def get_file(name, origin, cache_dir, cache_subdir):
-        asked.append(origin)
-        (Path(cache_dir) / cache_subdir / name).write_bytes(imdb_npz.read_bytes())
+    def retrieve(url, name, folder):
+        asked.append(url)
+        (folder / name).write_bytes(imdb_npz.read_bytes())
 
-    serve(monkeypatch, get_file)
+    serve(monkeypatch, retrieve)
     assert_same(load_imdb(), expected)
     assert_same(load_imdb(), expected)
     assert asked == ["https://storage.googleapis.com/tensorflow/tf-keras-datasets/imdb.npz"]
@@ -249,12 +253,12 @@ def test_download_lands_in_the_cache(imdb_npz, no_reviews_named, monkeypatch):
 
 
 def failing(error: BaseException, half_written: bool = True):
-    def get_file(name, origin, cache_dir, cache_subdir):
+    def retrieve(url, name, folder):
         if half_written:
-            (Path(cache_dir) / name).write_bytes(b"PK half a file")
+            (folder / name).write_bytes(b"PK half a file")
         raise error
 
-    return get_file
+    return retrieve
 
 
 FAILURES = {
@@ -287,10 +291,10 @@ def test_interrupted_download_leaves_nothing(no_reviews_named, monkeypatch):
 
 
 def test_download_of_another_file_is_thrown_away(no_reviews_named, monkeypatch):
-    def get_file(name, origin, cache_dir, cache_subdir):
-        (Path(cache_dir) / name).write_text("<html>Please sign in to this network</html>")
+    def retrieve(url, name, folder):
+        (folder / name).write_text("<html>Please sign in to this network</html>")
 
-    serve(monkeypatch, get_file)
+    serve(monkeypatch, retrieve)
     with pytest.raises(DataError, match=r"not the file that Keras publishes .*thrown away"):
         load_imdb()
     assert list(no_reviews_named.iterdir()) == []
@@ -303,16 +307,20 @@ def test_cache_that_cannot_be_made(no_reviews_named, monkeypatch, tmp_path):
         load_imdb()
 
 
-def test_no_network_through_keras_itself(no_reviews_named, monkeypatch):
-    import keras.src.utils.file_utils as file_utils
+def test_no_network_through_pooch_itself(no_reviews_named, monkeypatch):
+    def refused(*_, **__):
+        raise requests.ConnectionError("Name or service not known")
 
-    def urlretrieve(*_):
-        raise urllib.error.URLError("Name or service not known")
-
-    monkeypatch.setattr(file_utils, "urlretrieve", urlretrieve)
+    monkeypatch.setattr(requests.Session, "request", refused)
     with pytest.raises(ConnectionError, match=r"imdb\.npz could not be downloaded .*by hand"):
         load_imdb()
     assert list(no_reviews_named.iterdir()) == []
+
+
+def test_without_pooch_the_extra_is_named(no_reviews_named, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pooch", None)
+    with pytest.raises(ModuleNotFoundError, match=r'pip install "unrolled\[data\]"'):
+        load_imdb()
 
 
 # Word index, hash, movies.
@@ -337,10 +345,10 @@ def test_word_index_of_kerass_file_is_fetched(imdb_npz, no_reviews_named, monkey
     words.write_text('{"the": 1, "and": 2}')
     publish(monkeypatch, imdb_npz, words)
 
-    def get_file(name, origin, cache_dir, cache_subdir):
-        (Path(cache_dir) / name).write_bytes(words.read_bytes())
+    def retrieve(url, name, folder):
+        (folder / name).write_bytes(words.read_bytes())
 
-    serve(monkeypatch, get_file)
+    serve(monkeypatch, retrieve)
     assert get_word_index("imdb", path=imdb_npz) == {"the": 1, "and": 2}
     assert (no_reviews_named / words.name).exists()
 

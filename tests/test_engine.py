@@ -47,7 +47,10 @@ def test_the_environment_decides():
     done = run(LAYER + "import sys; print('numba' in sys.modules)", UNROLLED_ENGINE="plain")
     assert (done.stdout, done.stderr) == ("plain\nFalse\n", "")
     done = run("import unrolled", UNROLLED_ENGINE="quick")
-    assert "ValueError: name: expected one of ('plain', 'compiled'), came 'quick'" in done.stderr
+    assert (
+        "ValueError: UNROLLED_ENGINE: expected one of ('plain', 'compiled'), came 'quick'"
+        in done.stderr
+    )
 
 
 @pytest.mark.parametrize("missing", ["numba", "scipy"])

@@ -349,10 +349,10 @@ class TestTheArticlesModels:
             keep(*arguments)
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(imdb, "_keep_state", stopped)
+        monkeypatch.setattr(article, "_keep_state", stopped)
         with pytest.raises(KeyboardInterrupt):
             recorded(imdb, **settings)
-        monkeypatch.setattr(imdb, "_keep_state", keep)
+        monkeypatch.setattr(article, "_keep_state", keep)
         assert recorded(imdb, **settings)["curves"] == whole["curves"]
 
     def test_an_interrupted_run_ends_with_the_same_bits(self, results, monkeypatch):
@@ -360,7 +360,7 @@ class TestTheArticlesModels:
         whole = recorded(imdb, **settings)
         next(results.glob("*.json")).unlink()
 
-        step, calls = Sequential.train_on_batch, []
+        step, calls = Sequential.update, []
 
         def counted(*arguments, **options):
             calls.append(1)
@@ -368,7 +368,7 @@ class TestTheArticlesModels:
                 raise KeyboardInterrupt
             return step(*arguments, **options)
 
-        monkeypatch.setattr(Sequential, "train_on_batch", counted)
+        monkeypatch.setattr(Sequential, "update", counted)
         with pytest.raises(KeyboardInterrupt):
             recorded(imdb, **settings)
         resumed = recorded(imdb, **settings)

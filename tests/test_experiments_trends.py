@@ -178,7 +178,8 @@ def test_the_clipped_sum_is_that_of_each_example_alone(clip):
         lengths.append(np.sqrt(sum(np.square(g).sum() for g in alone)))
         scale = min(1, clip / lengths[-1])
         expected = [e + scale * g for e, g in zip(expected, alone, strict=True)]
-    found = privacy.clipped_sum(model, padded(lists)[0], y, clip)
+    ids, _ = padded([np.array(row) for row in lists])
+    found = privacy.clipped_sum(model, ids, y, clip)
     for mine, others in zip(found, expected, strict=True):
         np.testing.assert_allclose(mine, others, rtol=1e-7, atol=1e-12)
     assert max(lengths) > 0.01

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from layer_cases import DIFFERENCES, Stack, built, make, normal, step
-from unrolled import initializers, layers, set_random_seed
+from unrolled import initializers, layers, set_random_seed, threads
 from unrolled.activations import sigmoid
 from unrolled.gradcheck import check_layer
 from unrolled.layers import (
@@ -449,3 +449,29 @@ def test_an_argument_changed_later_counts():
     fresh = LSTM(3)
     fresh.units = 5
     assert fresh(x).shape == (2, 5)
+
+
+@pytest.mark.parametrize("used", [1, 2])
+@pytest.mark.parametrize(
+    "order",
+    [
+        lambda a: a,
+        lambda a: np.ascontiguousarray(a.transpose(1, 0, 2)).transpose(1, 0, 2),
+        lambda a: np.repeat(a, 2, axis=1)[:, ::2],
+    ],
+    ids=["rows", "time-major", "strided"],
+)
+def test_dropout_keeps_the_same_places_back_whatever_lies_how_in_memory(order, used, monkeypatch):
+    monkeypatch.setattr(threads, "_threads", used)
+    x, dy = np.random.default_rng(0).normal(size=(2, 32, 50, 70))  # more than one thread takes
+    layer = Dropout(0.3)
+    layer.build(x.shape, "float64")
+    set_random_seed(1)
+    y, cache = layer.forward(order(x), training=True)
+    kept = y != 0
+    assert 0.69 < kept.mean() < 0.71
+    np.testing.assert_allclose(y, np.where(kept, x / 0.7, 0), rtol=1e-14)
+    for gradient in (dy, order(dy), np.asfortranarray(dy)):
+        dx, gradients = layer.backward(gradient, cache)
+        np.testing.assert_allclose(dx, np.where(kept, dy / 0.7, 0), rtol=1e-14)
+        assert gradients == []

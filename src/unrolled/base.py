@@ -1,4 +1,4 @@
-"""Layer: what all layers share, and the checks of what comes in.
+"""Layer: what all layers share, and the checks of what comes in. Names are those of Keras.
 
 x is (B, T, D): B examples of T time steps with D features; ids are (B, T). A layer is built once,
 for an input shape. `forward` answers for a batch and returns a cache beside the answer;

@@ -1,7 +1,7 @@
 """Which of the two engines runs the recurrent layers: "plain" NumPy, or loops "compiled" by Numba.
 
-Both compute the same. At the start the environment's UNROLLED_ENGINE decides; else the compiled
-engine is used where Numba and SciPy are installed (`pip install "unrolled[fast]"`).
+Both compute the same (chapter 5). At the start the environment's UNROLLED_ENGINE decides; else the
+compiled engine is used where Numba and SciPy are installed (`pip install "unrolled[fast]"`).
 """
 
 import importlib.util
@@ -28,7 +28,7 @@ class Engine(NamedTuple):
 PLAIN = Engine(
     "plain", recurrent.forward, recurrent.backward, recurrent.split_gates, tables.sum_by_id
 )
-_chosen: str | None = None  # by set_engine or the environment; None: whatever is there
+_chosen: str | None = None  # by set_engine; None: the environment decides, or what is there
 _in_use: Engine | None = None
 
 
@@ -45,18 +45,22 @@ def _compiled() -> Engine:
     )
 
 
+def _check(source: str, name: str) -> None:
+    if name not in NAMES:
+        raise ValueError(f"{source}: expected one of {NAMES}, came {name!r}.")
+    if name == "compiled" and not _installed():
+        raise ModuleNotFoundError(
+            'the compiled engine needs Numba and SciPy: pip install "unrolled[fast]"'
+        )
+
+
 def set_engine(name: str) -> None:
     """Use the "plain" or the "compiled" engine from now on.
 
     ValueError for another name, ModuleNotFoundError for "compiled" without Numba and SciPy.
     """
     global _chosen, _in_use
-    if name not in NAMES:
-        raise ValueError(f"name: expected one of {NAMES}, came {name!r}.")
-    if name == "compiled" and not _installed():
-        raise ModuleNotFoundError(
-            'the compiled engine needs Numba and SciPy: pip install "unrolled[fast]"'
-        )
+    _check("name", name)
     _chosen, _in_use = name, None
 
 
@@ -69,7 +73,8 @@ def current() -> Engine:
     """The functions of the engine in use; the compiled ones are loaded when first asked for."""
     global _in_use
     if _in_use is None:
-        name = _chosen or ("compiled" if _installed() else "plain")
+        name = _chosen or os.environ.get("UNROLLED_ENGINE")
+        name = name or ("compiled" if _installed() else "plain")
         _in_use = PLAIN if name == "plain" else _loaded()
     return _in_use
 
@@ -83,5 +88,5 @@ def _loaded() -> Engine:
         return PLAIN
 
 
-if os.environ.get("UNROLLED_ENGINE"):
-    set_engine(os.environ["UNROLLED_ENGINE"])
+if os.environ.get("UNROLLED_ENGINE"):  # is read when the first layer runs; a mistake shows at once
+    _check("UNROLLED_ENGINE", os.environ["UNROLLED_ENGINE"])

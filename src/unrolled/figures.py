@@ -6,10 +6,9 @@ The functions draw and show; they return None, so that a cell that ends with one
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
+
+from unrolled.extras import need
 
 # Okabe and Ito's colours: they stay apart for readers who do not see red and green apart.
 COLORS = {
@@ -28,9 +27,6 @@ MODEL_COLORS = {
     "LSTM": COLORS["blue"],
     "GRU": COLORS["green"],
 }
-DIVERGING = LinearSegmentedColormap.from_list(
-    "unrolled", [COLORS["orange"], "#f7f7f4", COLORS["blue"]]
-)
 _MARKERS = "os^Dvp"
 _DASHES = ("-", "--", "-.", ":")
 
@@ -43,7 +39,7 @@ STYLE: Any = {  # Any: the stubs want a dictionary of literal keys
     "axes.facecolor": "#ffffff",
     "axes.edgecolor": COLORS["grey"],
     "axes.labelcolor": COLORS["black"],
-    "axes.prop_cycle": plt.cycler(color=list(COLORS.values())[:6]),
+    "axes.prop_cycle": f"cycler('color', {list(COLORS.values())[:6]})",
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -61,13 +57,25 @@ STYLE: Any = {  # Any: the stubs want a dictionary of literal keys
 }
 
 
+def pyplot() -> Any:
+    """matplotlib.pyplot, which is imported when a figure is first drawn."""
+    return need("matplotlib.pyplot", "book")
+
+
+def diverging() -> Any:
+    """Orange for negative, blue for positive numbers."""
+    colors = need("matplotlib.colors", "book")
+    ends = [COLORS["orange"], "#f7f7f4", COLORS["blue"]]
+    return colors.LinearSegmentedColormap.from_list("unrolled", ends)
+
+
 def figure(columns: int = 1, rows: int = 1, height: float = 3.6, **options: Any) -> Any:
     """A new figure in the book's style; `options` go to `plt.subplots`.
 
     Returns `(figure, axes)`. `height` is in inches; the width fits the page's text.
     """
-    with plt.rc_context(STYLE):
-        return plt.subplots(rows, columns, figsize=(6.4, height), **options)
+    with pyplot().rc_context(STYLE):
+        return pyplot().subplots(rows, columns, figsize=(6.4, height), **options)
 
 
 def color_of(name: str, number: int = 0) -> str:
@@ -79,7 +87,7 @@ def color_of(name: str, number: int = 0) -> str:
 
 
 def draw_lines(
-    ax: Axes,
+    ax: Any,
     curves: Mapping[str, Sequence[float]],
     x: Sequence[float] | None = None,
     markers: bool = True,
@@ -111,10 +119,10 @@ def lines(
     **labels: Any,
 ) -> None:
     """Show named curves over a common x; see `draw_lines`."""
-    with plt.rc_context(STYLE):
+    with pyplot().rc_context(STYLE):
         _, ax = figure(height=height)
         draw_lines(ax, curves, x, markers, **labels)
-        plt.show()
+        pyplot().show()
 
 
 def bars(values: Mapping[str, float], form: str = "{:.3f}", **labels: Any) -> None:
@@ -122,7 +130,7 @@ def bars(values: Mapping[str, float], form: str = "{:.3f}", **labels: Any) -> No
 
     form: how a number is written. labels: as for `ax.set`.
     """
-    with plt.rc_context(STYLE):
+    with pyplot().rc_context(STYLE):
         _, ax = figure(height=0.9 + 0.42 * len(values))
         names = list(values)
         colors = [color_of(name, -1) for name in names]  # grey for what is no recurrent model
@@ -132,7 +140,7 @@ def bars(values: Mapping[str, float], form: str = "{:.3f}", **labels: Any) -> No
         ax.grid(visible=False, axis="y")
         ax.margins(x=0.12)
         ax.set(**labels)
-        plt.show()
+        pyplot().show()
 
 
 def heatmaps(
@@ -146,7 +154,7 @@ def heatmaps(
     columns: the T names below the last panel, such as the words of a review.
     limits: values at the ends of the colour scale. labels: as for `ax.set` of every panel.
     """
-    with plt.rc_context(STYLE):
+    with pyplot().rc_context(STYLE):
         heights = [max(1.0, 0.14 * panel.shape[0]) for panel in panels.values()]
         fig, axes = figure(
             rows=len(panels),
@@ -159,7 +167,7 @@ def heatmaps(
             image = ax.imshow(
                 panel,
                 aspect="auto",
-                cmap=DIVERGING,
+                cmap=diverging(),
                 vmin=limits[0],
                 vmax=limits[1],
                 interpolation="nearest",
@@ -169,14 +177,14 @@ def heatmaps(
         if columns is not None:
             axes[-1, 0].set_xticks(range(len(columns)), columns, rotation=60, ha="right")
         fig.colorbar(image, ax=axes[:, 0], fraction=0.03, pad=0.02)
-        plt.show()
+        pyplot().show()
 
 
-def draw_confusion(ax: Axes, counts: Sequence[Sequence[int]], title: str = "") -> None:
+def draw_confusion(ax: Any, counts: Sequence[Sequence[int]], title: str = "") -> None:
     """Draw a confusion matrix into `ax`: rows of truth, columns of prediction."""
     table = np.asarray(counts)
     share = table / table.sum(axis=1, keepdims=True)
-    ax.imshow(share, cmap=DIVERGING, vmin=-1, vmax=1)
+    ax.imshow(share, cmap=diverging(), vmin=-1, vmax=1)
     for (row, column), count in np.ndenumerate(table):
         text = f"{count:,}\n{share[row, column]:.1%}"
         color = "white" if share[row, column] > 0.83 else "black"
@@ -199,13 +207,13 @@ def panels(
     plots: title -> curves as for `draw_lines`. height: inches of one panel. labels: as for
     `ax.set` of every panel; the xlabel stands below the last one.
     """
-    with plt.rc_context(STYLE):
+    with pyplot().rc_context(STYLE):
         _, axes = figure(rows=len(plots), height=height * len(plots), squeeze=False, sharex=True)
         xlabel = labels.pop("xlabel", "")
         for ax, (title, curves) in zip(axes[:, 0], plots.items(), strict=True):
             draw_lines(ax, curves, x, markers, title=title, **labels)
         axes[-1, 0].set_xlabel(xlabel)
-        plt.show()
+        pyplot().show()
 
 
 def tracks(
@@ -220,7 +228,7 @@ def tracks(
 
     Each path starts at a square and ends at a disc. labels: as for `ax.set`.
     """
-    with plt.rc_context(STYLE):
+    with pyplot().rc_context(STYLE):
         _, ax = figure(height=height)
         xs, ys = np.linspace(*xlim, 80), np.linspace(*ylim, 80)
         levels = np.array([[f(np.array([x, y])) for x in xs] for y in ys])
@@ -233,24 +241,24 @@ def tracks(
         ax.grid(visible=False)
         ax.legend(frameon=True, edgecolor="none", framealpha=0.9)
         ax.set(xlim=xlim, ylim=ylim, **labels)
-        plt.show()
+        pyplot().show()
 
 
 def confusions(tables: Mapping[str, Sequence[Sequence[int]]]) -> None:
     """Show named confusion matrices side by side: rows of truth, columns of prediction."""
-    with plt.rc_context(STYLE):
+    with pyplot().rc_context(STYLE):
         _, axes = figure(columns=len(tables), height=3.2, squeeze=False, sharey=True)
         for ax, (name, counts) in zip(axes[0], tables.items(), strict=True):
             draw_confusion(ax, counts, name)
         axes[0, 0].set_ylabel("the review is")
-        plt.show()
+        pyplot().show()
 
 
 def table(values: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> None:
     """Show shares (R, C) as a table in percent, coloured by how far they are from a half."""
-    with plt.rc_context(STYLE):
+    with pyplot().rc_context(STYLE):
         _, ax = figure(height=0.9 + 0.36 * len(rows))
-        ax.imshow(values, cmap=DIVERGING, vmin=-0.1, vmax=1.1, aspect="auto")
+        ax.imshow(values, cmap=diverging(), vmin=-0.1, vmax=1.1, aspect="auto")
         for (row, column), value in np.ndenumerate(values):
             color = "white" if value > 0.85 else "black"
             ax.text(column, row, f"{100 * value:.0f}", ha="center", va="center", color=color)
@@ -259,7 +267,7 @@ def table(values: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> No
         ax.set_yticks(range(len(rows)), rows)
         ax.xaxis.tick_top()
         ax.tick_params(length=0)
-        plt.show()
+        pyplot().show()
 
 
 def spreads(
@@ -275,7 +283,7 @@ def spreads(
     the geometric one. A step where a seed has NaN is left out. labels: as for `panels`.
     """
     logarithmic = labels.get("yscale") == "log"
-    with plt.rc_context(STYLE):
+    with pyplot().rc_context(STYLE):
         _, axes = figure(rows=len(plots), height=height * len(plots), squeeze=False, sharex=True)
         xlabel = labels.pop("xlabel", "")
         for ax, (title, curves) in zip(axes[:, 0], plots.items(), strict=True):
@@ -291,7 +299,7 @@ def spreads(
             if ax is not axes[0, 0] and ax.get_legend():
                 ax.get_legend().remove()  # one for all panels
         axes[-1, 0].set_xlabel(xlabel)
-        plt.show()
+        pyplot().show()
 
 
 def dots(
@@ -304,7 +312,7 @@ def dots(
     plots: title -> series -> row -> numbers. A series has one colour and marker in all panels.
     labels: as for `ax.set` of every panel.
     """
-    with plt.rc_context(STYLE):
+    with pyplot().rc_context(STYLE):
         fig, axes = figure(len(plots), height=height, squeeze=False, sharey=True, sharex=True)
         for ax, (title, series) in zip(axes[0], plots.items(), strict=True):
             for number, (name, rows) in enumerate(series.items()):
@@ -319,7 +327,7 @@ def dots(
         if len(series) > 1:
             labelled = axes[0, 0].get_legend_handles_labels()
             fig.legend(*labelled, loc="outside lower center", ncols=6)
-        plt.show()
+        pyplot().show()
 
 
 def squares(
@@ -330,7 +338,7 @@ def squares(
 
     plots: title -> name -> x and y of a curve. labels: title -> what is on the x- and the y-axis.
     """
-    with plt.rc_context(STYLE):
+    with pyplot().rc_context(STYLE):
         _, axes = figure(len(plots), height=3.5, squeeze=False)
         for ax, (title, curves) in zip(axes[0], plots.items(), strict=True):
             ax.plot([0, 1], [0, 1], color=COLORS["grey"], linestyle=":", linewidth=1)
@@ -339,4 +347,4 @@ def squares(
                 ax.plot(x, y, label=name, color=color_of(name, number), markersize=3, **style)
             ax.set(title=title, xlabel=labels[title][0], ylabel=labels[title][1], aspect="equal")
             ax.legend(fontsize="small")
-        plt.show()
+        pyplot().show()

@@ -29,8 +29,24 @@ from unrolled.engine import Engine, current
 from unrolled.initializers import glorot_uniform, orthogonal
 from unrolled.recurrent import Cell
 from unrolled.seeding import generator
-from unrolled.threads import in_chunks, one_blas_thread
+from unrolled.threads import in_chunks, one_blas_thread, side_by_side
 
+__all__ = [
+    "GRU",
+    "LSTM",
+    "Bidirectional",
+    "Dense",
+    "Dropout",
+    "Embedding",
+    "GlobalAveragePooling1D",
+    "GlobalMaxPooling1D",
+    "Layer",
+    "Masking",
+    "Recurrent",
+    "SimpleRNN",
+]
+
+IN_CACHE = 2**15  # elements that one formula after the other goes through
 STRETCH = 1024  # rows times time steps whose gates and gradients fit a core's cache
 
 ACTIVATIONS: dict[str | None, tuple[Callable[..., Any], Callable[..., Any]]] = {
@@ -483,7 +499,14 @@ class Embedding(Layer):
             self._expect(fits, "x", f"ids from 0 to {self.input_dim - 1}", extreme)
 
     def _forward(self, x: Array, mask: Any, training: bool) -> tuple[Array, Array]:
-        return self.weights[0][x.T].transpose(1, 0, 2), x.T.ravel()  # time-major in memory
+        ids = x.T.ravel()  # time-major, as y lies in memory
+        rows = np.empty((len(ids), self.output_dim), self.dtype)
+
+        def work(part: slice) -> None:
+            np.take(self.weights[0], ids[part], axis=0, out=rows[part], mode="clip")
+
+        side_by_side(work, len(ids))
+        return rows.reshape(*x.T.shape, -1).transpose(1, 0, 2), ids
 
     def _backward(self, dy: Array, ids: Any) -> tuple[None, list[Array]]:
         rows = np.ascontiguousarray(dy.transpose(1, 0, 2)).reshape(len(ids), -1)
@@ -543,8 +566,22 @@ class Dropout(Layer):
         return self._scaled(x, kept), kept
 
     def _scaled(self, x: Array, kept: Any) -> Array:
-        y = x * self.dtype.type(1 / (1 - self.rate))
-        return np.multiply(y, kept, out=y)  # eq-dropout
+        """x, divided by 1 - rate, where it is kept, else 0; in memory as `kept` is."""
+        scale = self.dtype.type(1 / (1 - self.rate))
+        y = np.empty_like(kept, self.dtype)
+        if x.strides != y.strides:
+            y[...] = x
+            x = y.copy(order="K")
+        flat_x, flat_kept, flat_y = (a.ravel(order="K") for a in (x, kept, y))
+
+        def work(part: slice) -> None:
+            for start in range(part.start, part.stop, IN_CACHE):
+                some = slice(start, min(start + IN_CACHE, part.stop))
+                np.multiply(flat_x[some], scale, out=flat_y[some])
+                np.multiply(flat_y[some], flat_kept[some], out=flat_y[some])  # eq-dropout
+
+        side_by_side(work, x.size)
+        return y
 
     def _backward(self, dy: Array, kept: Any) -> tuple[Array, list[Array]]:
         return dy if kept is None else self._scaled(dy, kept), []

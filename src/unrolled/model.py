@@ -1,24 +1,30 @@
 """Sequential: layers in a row that are trained, measured, used and kept in files (chapter 6)."""
 
+import os
 import re
+import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from unrolled import batches, saving, training
 from unrolled.activations import Array
-from unrolled.base import Layer, Shape
+from unrolled.base import Layer, Shape, whole_number
 from unrolled.batches import Batch, Examples
+from unrolled.extras import progress
 from unrolled.layers import Dense
 from unrolled.losses import LOSSES, mask_weights
 from unrolled.optimizers import SGD, Adam, Optimizer, RMSprop
+from unrolled.seeding import generator
+from unrolled.training import AnswerIsNaN, Logs
 
-OPTIMIZERS = {"sgd": SGD, "adam": Adam, "rmsprop": RMSprop}
-Logs = dict[str, tuple[float, float]]  # each value, and how much it counts in a mean of batches
+OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "adam": Adam, "rmsprop": RMSprop}
+DTYPES = ("float32", "float64", np.float32, np.float64)
+_building = threading.RLock()  # threads that share a model must not build it twice
 
 
 def _report(logs: dict[str, float], return_dict: bool) -> Any:
@@ -41,7 +47,8 @@ class Sequential:
     example, (B,) or (B, 1), or for each step, (B, T) or (B, T, 1), or a list for a list. A mask, of
     an Embedding with mask_zero or of Masking, travels along to loss, metrics and gradient.
     TypeError or ValueError for arguments that do not fit, before anything has changed;
-    RuntimeError for a model that is not compiled.
+    RuntimeError for a model that is not compiled. A model may be copied and pickled, and predict
+    in several threads at once, unless a layer is stateful.
     """
 
     def __init__(self, layers: Iterable[Layer] = ()) -> None:
@@ -49,9 +56,17 @@ class Sequential:
         self.loss = "binary_crossentropy"
         self.optimizer: Optimizer | None = None
         self.input_shape: Shape | None = None
-        self._good: Any = None  # weights and optimizer's state that gave the last finite loss
+        self._good: training.WayBack | None = None  # to what gave the last finite loss
         for layer in layers:
             self.add(layer)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_good": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        if self.optimizer and self.optimizer.owner is None:
+            self.optimizer.claim(self)
 
     def add(self, layer: Layer) -> None:
         """Put one more layer at the end."""
@@ -68,25 +83,63 @@ class Sequential:
         `fit` and its like do it if need be. Layers built before keep their weights, in this dtype
         (float64 is for gradient checks).
         """
+        self._expect_layers()
+        shape = _input_shape(input_shape)
+        if dtype not in DTYPES:
+            raise ValueError(f"dtype: expected 'float32' or 'float64', came {dtype!r}.")
+        with self._all_or_nothing():
+            self.reset_states()
+            x, mask = self._probe(shape), None
+            for k, layer in enumerate(self.layers):
+                try:
+                    self._build_layer(layer, shape, dtype)
+                    x, mask = layer(x, mask=mask), layer.compute_mask(x, mask)
+                    if isinstance(x, list):
+                        raise ValueError("return_state gives more than one output")
+                    shape = layer.compute_output_shape(shape)
+                except (TypeError, ValueError) as error:
+                    raise ValueError(f"layers[{k}] does not fit input {shape}: {error}") from error
+            self.reset_states()
+            self.input_shape, self.dtype = tuple(input_shape), np.dtype(dtype).name
+            self._good = None
+
+    def _build_layer(self, layer: Layer, shape: Shape, dtype: Any) -> None:
+        if layer.built and layer.dtype == dtype:
+            return
+        weights = layer.get_weights()
+        layer.build(shape, dtype)
+        if weights:
+            layer.set_weights(weights)
+
+    def _probe(self, shape: Shape) -> Array:
+        """One example of one step, which goes through the layers to see that all fits."""
+        ids = self.layers[0].axes == "(B, T)"
+        return np.zeros([1] * (len(shape) - 1) + [1 if ids else shape[-1] or 1], int)
+
+    def _expect_layers(self) -> None:
         if not self.layers:
             raise ValueError("layers: expected at least one, came none; add some first.")
-        shape, mask = tuple(input_shape), None
-        x: Any = np.zeros([n or 1 for n in shape], int)  # goes through, to see that all fits
-        for k, layer in enumerate(self.layers):
+
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        """If an error ends the block, no layer was built in it, and nothing was drawn."""
+        with _building:
+            before = [dict(vars(layer)) for layer in self.layers]
+            settings = self.input_shape, self.dtype
+            drawn = generator().bit_generator.state
             try:
-                if not layer.built or layer.dtype != dtype:
-                    weights = layer.get_weights()
-                    layer.build(shape, dtype)
-                    layer.set_weights(weights or layer.get_weights())
-                x, mask = layer(x, mask=mask), layer.compute_mask(x, mask)
-                if isinstance(x, list):
-                    raise ValueError("return_state gives more than one output")
-                shape = layer.compute_output_shape(shape)
-            except (TypeError, ValueError) as error:
-                raise ValueError(f"layers[{k}] does not fit input {shape}: {error}") from error
-        for layer in self._stateful():
-            layer.reset_state()
-        self.input_shape, self.dtype = tuple(input_shape), np.dtype(dtype).name
+                yield
+            except BaseException:
+                for layer, values in zip(self.layers, before, strict=True):
+                    vars(layer).clear()
+                    vars(layer).update(values)
+                self.input_shape, self.dtype = settings
+                generator().bit_generator.state = drawn
+                raise
+
+    def _perhaps_built(self) -> Any:
+        """`_all_or_nothing` for a model that is not built; threads that share a built one go on."""
+        return self._all_or_nothing() if self.input_shape is None else nullcontext()
 
     def compile(
         self,
@@ -107,13 +160,16 @@ class Sequential:
             raise ValueError(f"optimizer: expected {names} or one made, came {optimizer!r}.")
         if not isinstance(loss, str) or loss not in LOSSES:
             raise ValueError(f"loss: expected one of {list(LOSSES)}, came {loss!r}.")
-        chosen = [metrics] if isinstance(metrics, str) else list(metrics or ())
+        chosen = list(metrics) if isinstance(metrics, list | tuple) else [metrics]
+        if chosen == [None]:
+            chosen = []
         if chosen not in ([], ["accuracy"]):
             raise ValueError(f"metrics: expected none or ['accuracy'], came {metrics!r}.")
         if chosen and LOSSES[loss].accuracy is None:
             raise ValueError(f"metrics: {loss} has no accuracy, came {metrics!r}.")
         optimizer.claim(self)
         self.optimizer, self.loss, self.metrics = optimizer, loss, chosen
+        self._good = None
 
     @property
     def weights(self) -> list[Array]:
@@ -126,16 +182,26 @@ class Sequential:
 
     def set_weights(self, weights: list[Array]) -> None:
         """Copy these weights in, such as those of a Keras model; the shapes must be ours."""
-        expected, came = [w.shape for w in self.weights], [np.shape(w) for w in weights]
+        new = [np.asarray(w) for w in weights]
+        expected, came = [w.shape for w in self.weights], [w.shape for w in new]
         if expected != came:
             raise ValueError(f"weights: expected shapes {expected}, came {came}.")
-        for mine, new in zip(self.weights, weights, strict=True):
-            mine[...] = new
+        kinds = [w.dtype for w in new if w.dtype.kind not in "fiub"]
+        if kinds:
+            raise TypeError(f"weights: expected numbers, came dtype {kinds[0]}.")
+        for mine, w in zip(self.weights, new, strict=True):
+            mine[...] = w
         self._good = None
 
-    def _stateful(self) -> list[Any]:
-        found = [layer for layer in self.layers if getattr(layer, "reset_state", None)]
-        return [layer for layer in found if getattr(layer, "layer", layer).stateful]
+    def _with_states(self) -> list[Any]:
+        """The layers that keep states from call to call, those in a Bidirectional too."""
+        found = [half for layer in self.layers for half in getattr(layer, "halves", [layer])]
+        return [layer for layer in found if getattr(layer, "stateful", False)]
+
+    def reset_states(self) -> None:
+        """Forget the states of stateful layers: the next call starts from 0."""
+        for layer in self._with_states():
+            layer.reset_state()
 
     def compiled(self) -> Optimizer:
         """The optimizer; RuntimeError if the model is not compiled."""
@@ -154,59 +220,82 @@ class Sequential:
         """x, y and weights, checked against this model, which is built for them if need be.
 
         All that comes into fit, evaluate, predict and train_on_batch comes through here. Without y
-        no labels are expected; batch_size: where the examples are to be cut into batches.
+        no labels are expected. batch_size: what the examples are to be cut into; None: one batch.
         """
-        x = batches.checked_x(x)
-        lists = isinstance(x, list)
-        shape = (None, None, *x[0].shape[1:]) if lists else (None, *x.shape[1:])
-        if self.layers:
-            self.layers[0].check_input(np.concatenate(x)[None] if lists else x)
-        if batch_size is not None:
-            training.whole_number("batch_size", batch_size)
-            self._check_states(x, batch_size)
-        found = Examples(x)
-        if y is not None:
-            found = self._labelled(x, y, sample_weight, class_weight, shape)
-        if self.input_shape is None:
-            self.build((None, None) if lists and x[0].ndim == 1 else shape, self.dtype)
+        with self._perhaps_built():
+            found = self._examples(x, y, sample_weight, class_weight)
+            self._check_states(batch_size or len(found), found)
         return found
 
-    def _check_states(self, x: Any, batch_size: int) -> None:
-        if not self._stateful():
-            return
-        if isinstance(x, list):
-            raise ValueError("x: expected an array, since a layer is stateful; came a list.")
-        if len(x) % batch_size:
-            raise ValueError(
-                f"x: expected a multiple of batch_size {batch_size}, since a layer is stateful; "
-                f"came {len(x)} examples."
-            )
+    def _examples(self, x: Any, y: Any, sample_weight: Any, class_weight: Any) -> Examples:
+        self._expect_layers()
+        x = batches.checked_x(x)
+        self._check_input(x)
+        ids = isinstance(x, list) and x[0].ndim == 1
+        shape = (None, None, *x[0].shape[1:]) if isinstance(x, list) else (None, *x.shape[1:])
+        if self.input_shape is None:
+            self.build((None, None) if ids else shape, self.dtype)
+        output: Any = self._through(shape)
+        found = Examples(x, per_step=len(output) == 3, backwards=self._backwards())
+        if y is not None:
+            self._label(found, y, sample_weight, class_weight, output)
+        return found
 
-    def _labelled(
-        self, x: Any, y: Any, sample_weight: Any, class_weight: Any, shape: Shape
-    ) -> Examples:
-        output = self._output_shape(shape)
-        y = batches.checked_y(y, x, per_step=len(output) == 3)
-        for rows in y if isinstance(y, list) else [y]:
-            steps = () if isinstance(y, list) else output[1:-1]
-            LOSSES[self.loss].check(rows, (len(rows), *steps, output[-1]))
+    def _check_input(self, x: Any) -> None:
+        """An error, with the row, if the first layer cannot read x."""
+        first = self.layers[0]
+        if not isinstance(x, list):
+            each = (x[k : k + 1] for k in range(len(x)))
+            batches.check_rows("x", first.check_input, x, each)
+            return
+        if (x[0].ndim == 1) != (first.axes == "(B, T)"):
+            came = "ids" if x[0].ndim == 1 else "features"
+            kind = type(first).__name__
+            raise ValueError(f"x: expected axes {first.axes} for {kind}, came a list of {came}.")
+        each = (row[None] for row in x)
+        batches.check_rows("x", first.check_input, np.concatenate(x)[None], each)
+
+    def _backwards(self) -> bool:
+        """Whether answers for each step stand from the last step to the first."""
+        turns = [layer for layer in self.layers if getattr(layer, "go_backwards", False)]
+        return len(turns) % 2 == 1
+
+    def _check_states(self, batch_size: int, *parts: Examples) -> None:
+        """ValueError if a layer is stateful and batches of this size do not go with its states."""
+        layers = self._with_states()
+        if not layers:
+            return
+        states = layers[0].states
+        size = min(batch_size, len(parts[0])) if states is None else len(states[0])
+        for part in parts:
+            if part.lists:
+                raise ValueError("x: expected an array, since a layer is stateful; came a list.")
+            if min(batch_size, len(part)) != size or len(part) % size:
+                raise ValueError(
+                    f"x, batch_size: expected batches of {size} examples, since a layer is "
+                    f"stateful, came {len(part)} examples in batches of {batch_size}; "
+                    "reset_states() starts anew."
+                )
+
+    def _label(
+        self, examples: Examples, y: Any, sample_weight: Any, class_weight: Any, output: Any
+    ) -> None:
+        """Check labels and weights, and put them to the examples; output: the answer's shape."""
+        x = examples.x
+        *steps, K = output[1:]
+        y = batches.checked_y(y, x, examples.per_step)
+        steps = () if isinstance(y, list) else tuple(steps)
+        whole = np.concatenate(y) if isinstance(y, list) else y
+        rows = y if isinstance(y, list) else (y[k : k + 1] for k in range(len(y)))
+        loss = LOSSES[self.loss]
+        batches.check_rows("y", lambda y: loss.check(y, (len(y), *steps, K)), whole, rows)
         if class_weight is not None and sample_weight is not None:
             raise ValueError("sample_weight, class_weight: expected one of them, came both.")
+        examples.y = y
         if class_weight is not None:
-            sample_weight = batches.weights_of_classes(class_weight, y)
+            examples.sample_weight = batches.weights_of_classes(class_weight, y)
         if sample_weight is not None:
-            sample_weight = np.asarray(sample_weight)
-            of_steps = isinstance(y, list)  # of several lengths: one weight for each row
-            mask_weights(sample_weight, None, (len(x), 1) if of_steps else (len(x), *output[1:-1]))
-        return Examples(x, y, sample_weight)
-
-    def _output_shape(self, shape: Shape) -> Any:
-        if self.input_shape is None:
-            try:
-                return self._through(shape)
-            except (IndexError, ValueError):
-                self.build(shape, self.dtype)  # says which layer does not fit
-        return self._through(shape)
+            examples.sample_weight = batches.checked_weights(sample_weight, x, y, steps)
 
     def _through(self, shape: Shape) -> Shape:
         for layer in self.layers:
@@ -216,11 +305,20 @@ class Sequential:
     def _run(
         self, layers: Iterable[Layer], batch: Batch, training: bool = False
     ) -> tuple[Array, Any, list[Any]]:
-        """The output for a batch, its mask (B, T) or None, and each layer's cache."""
+        """The output for a batch, its mask (B, T) or None, and, while training, the caches."""
         x, mask, caches = batch.x, batch.mask, []
-        for layer in layers:
-            y, cache = layer.forward(x, mask=mask, training=training)
-            caches.append(cache)
+        for k, layer in enumerate(layers):
+            try:
+                y, cache = layer.forward(x, mask=mask, training=training)
+            except ValueError:
+                if k > 0 and np.isnan(x).any():
+                    raise AnswerIsNaN(
+                        f"weights: layers[{k - 1}] answers with NaN; expected finite weights, not "
+                        "so large that their sums overflow."
+                    ) from None
+                raise
+            if training:
+                caches.append(cache)
             x, mask = y, layer.compute_mask(x, mask)
         return x, mask if x.ndim == 3 else None, caches
 
@@ -235,21 +333,24 @@ class Sequential:
             return [*rest, last.without_activation()], last.activation is not None
         return self.layers, False
 
-    def _measure(self, batch: Batch, output: Array, mask: Any, from_logits: bool) -> Logs:
-        of, shape = LOSSES[self.loss], output.shape[:-1]
-        weights = mask_weights(batch.sample_weight, mask, shape)
-        logs = {"loss": (of.value(batch.y, output, from_logits, weights), float(len(output)))}
-        if self.metrics:
+    def _scored(
+        self, batch: Batch, output: Array, mask: Any, from_logits: bool
+    ) -> tuple[Logs, Array | None]:
+        """Loss and metrics of a batch, and the weights that its losses have."""
+        of = LOSSES[self.loss]
+        weights = mask_weights(batch.sample_weight, mask, output.shape[:-1])
+        loss = of.value(batch.y, output, from_logits, weights)
+        logs = {"loss": (loss, float(len(output)))}
+        if self.metrics and of.accuracy is not None:
             right = of.accuracy(batch.y, output, from_logits)
-            right, count = (right, right.size) if mask is None else (right[mask], mask.sum())
-            logs["accuracy"] = (float(right.mean()) if count else 0.0, float(count))
-        return logs
+            right = right if mask is None else right[mask]
+            logs["accuracy"] = (float(right.mean()) if right.size else 0.0, float(right.size))
+        return logs, weights
 
     def _gradients(self, batch: Batch) -> tuple[Logs, list[Array]]:
         layers, from_logits = self._for_loss()
         output, mask, caches = self._run(layers, batch, training=True)
-        logs = self._measure(batch, output, mask, from_logits)
-        weights = mask_weights(batch.sample_weight, mask, output.shape[:-1])
+        logs, weights = self._scored(batch, output, mask, from_logits)
         dy = LOSSES[self.loss].gradient(batch.y, output, from_logits, weights)
         found: list[list[Array]] = []
         while caches:  # the last one first; each is let go of once it is used
@@ -261,34 +362,52 @@ class Sequential:
         self, x: Any, y: Any, sample_weight: Any = None
     ) -> tuple[dict[str, float], list[Array]]:
         """Loss and metrics of a batch while training, and ∂loss/∂w of each of the weights."""
-        examples = self.examples(x, y, sample_weight)
+        examples = self.examples(x, _needed(y), sample_weight)
         logs, gradients = self._gradients(examples.batch(np.arange(len(examples))))
         return mean_logs([logs]), gradients
 
     def update(self, batch: Batch) -> Logs:
         """One update from a batch that was checked; what `train_on_batch` says."""
-        optimizer = self.compiled()
+        optimizer, holders = self.compiled(), self._with_states()
+        states = [layer.states for layer in holders]
         with np.errstate(over="ignore", invalid="ignore"):
             logs, gradients = self._gradients(batch)
             loss = logs["loss"][0]
-            finite = np.isfinite([loss, *(g.sum() for g in gradients)])
-        if finite[0]:
-            self._good = self.get_weights(), optimizer.state()
-        if not finite.all():
-            number = optimizer.iterations + 1
-            if self._good is not None:
-                weights, state = self._good
-                self.set_weights(weights)
-                optimizer.restore(state)
-            raise training.TrainingDiverged(
-                f"update {number}: the loss is {loss}, its gradients are "
-                f"{'' if finite[1:].all() else 'not '}finite; the last good weights are back. "
-                "Try a smaller learning_rate, or clipnorm=1.0 in the optimizer."
-            )
+            fits = all(map(training.finite, gradients))
+        if np.isfinite(loss):
+            self._good = self._good or training.WayBack()
+            self._good.keep(self.weights, optimizer, states)
+        if not (np.isfinite(loss) and fits):
+            for layer, state in zip(holders, states, strict=True):
+                layer.states = state
+            number, are = optimizer.iterations + 1, "finite" if fits else "not finite"
+            raise self.diverged(f"update {number}: the loss is {loss}, its gradients are {are}")
         may = [may for layer in self.layers for may in layer.updates()]
         changes = [g if change else None for g, change in zip(gradients, may, strict=True)]
-        optimizer.apply(changes, self.weights)
+        with np.errstate(over="ignore", invalid="ignore"):  # the next loss, or fit, will say so
+            optimizer.apply(changes, self.weights)
         return logs
+
+    def diverged(self, what: str) -> training.TrainingDiverged:
+        """The error that says so, once the model is back at what gave the last finite loss."""
+        good, back = self._good, ""
+        if good is not None:
+            for mine, w in zip(self.weights, good.weights, strict=True):
+                mine[...] = w
+            self.compiled().restore((good.iterations, good.slots))
+            for layer, state in zip(self._with_states(), good.states, strict=True):
+                layer.states = state
+            back = "; the last good weights are back"
+        return training.TrainingDiverged(
+            f"{what}{back}. Try a smaller learning_rate, or clipnorm=1.0 in the optimizer."
+        )
+
+    def expect_finite(self, where: str) -> None:
+        """TrainingDiverged, and the last good weights, if a weight is no finite number."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            fits = all(map(training.finite, self.weights))
+        if not fits:
+            raise self.diverged(f"{where}: after the last update a weight is not finite")
 
     def train_on_batch(
         self,
@@ -303,10 +422,10 @@ class Sequential:
         TrainingDiverged, without an update, if the loss or a gradient is not finite.
         """
         self.compiled()
+        training.flag("return_dict", return_dict)
         examples = self.examples(x, _needed(y), sample_weight, class_weight)
-        return _report(
-            mean_logs([self.update(examples.batch(np.arange(len(examples))))]), return_dict
-        )
+        logs = self.update(examples.batch(np.arange(len(examples))))
+        return _report(mean_logs([logs]), return_dict)
 
     def fit(
         self,
@@ -337,26 +456,51 @@ class Sequential:
         """
         optimizer = self.compiled()
         training.check_settings(
-            epochs, validation_split, validation_data, early_stopping, checkpoint
+            batch_size,
+            epochs,
+            verbose,
+            validation_split,
+            validation_data,
+            shuffle,
+            early_stopping,
+            like_length,
+            checkpoint,
         )
-        if shuffle and self._stateful():
-            raise ValueError("shuffle: expected False, since a layer is stateful; came True.")
-        examples = self.examples(x, _needed(y), sample_weight, class_weight, batch_size)
-        validation = None
-        if validation_data is not None:
-            validation = self._validation(validation_data, batch_size)
-        elif validation_split:
-            examples, validation = training.split(examples, validation_split)
-        plan = {"size": batch_size, "shuffle": shuffle, "like_length": like_length}
-        loop = training.Training(self, optimizer, examples, plan)
-        return loop.run(epochs, verbose, validation, early_stopping, checkpoint)
+        self._check_stateful(shuffle, checkpoint)
+        plan = {"size": batch_size, "shuffle": bool(shuffle), "like_length": bool(like_length)}
+        with self._perhaps_built():
+            examples = self._examples(x, _needed(y), sample_weight, class_weight)
+            validation = None
+            if validation_data is not None:
+                validation = self._validation(validation_data)
+            elif validation_split:
+                examples, validation = training.split(examples, validation_split)
+                if class_weight is not None:  # that is of training alone, as in Keras
+                    validation.sample_weight = None
+            parts = [examples] if validation is None else [examples, validation]
+            self._check_states(batch_size, *parts)
+            loop = training.Training(self, optimizer, examples, plan, checkpoint)
+            if checkpoint is not None and os.path.exists(checkpoint):
+                loop.resume()
+        return loop.run(epochs, verbose, validation, early_stopping)
 
-    def _validation(self, data: Any, batch_size: int) -> Examples:
+    def _check_stateful(self, shuffle: bool, checkpoint: Any) -> None:
+        if not self._with_states():
+            return
+        if shuffle:
+            raise ValueError("shuffle: expected False, since a layer is stateful; came True.")
+        if checkpoint is not None:
+            raise ValueError(
+                f"checkpoint: expected None, since a layer is stateful and a file holds no states; "
+                f"came {checkpoint}."
+            )
+
+    def _validation(self, data: Any) -> Examples:
         if not isinstance(data, list | tuple) or len(data) not in (2, 3):
             raise ValueError("validation_data: expected (x, y) or (x, y, sample_weight).")
-        x, y, *sample_weight = data
+        x, y, sample_weight = data if len(data) == 3 else (*data, None)
         try:
-            return self.examples(x, _needed(y), *sample_weight, batch_size=batch_size)
+            return self._examples(x, _needed(y), sample_weight, None)
         except (TypeError, ValueError) as error:
             raise type(error)(f"validation_data: {error}") from None
 
@@ -365,10 +509,10 @@ class Sequential:
         layers, from_logits = self._for_loss()
         logs = []
         steps = batches.prediction_batches(examples, batch_size)
-        for rows in tqdm(steps, disable=not verbose):
+        for rows in progress(steps, disable=not verbose):
             batch = examples.batch(rows)
             output, mask, _ = self._run(layers, batch)
-            logs.append(self._measure(batch, output, mask, from_logits))
+            logs.append(self._scored(batch, output, mask, from_logits)[0])
         return mean_logs(logs)
 
     def evaluate(
@@ -378,10 +522,19 @@ class Sequential:
         batch_size: int = 32,
         verbose: int = 0,
         sample_weight: Any = None,
+        *,
         return_dict: bool = False,
     ) -> Any:
-        """The mean loss over x, or [loss, accuracy], or a dict of both; nothing is trained."""
+        """The mean loss over x, or [loss, accuracy], or a dict of both; nothing is trained.
+
+        As in Keras, the loss is a mean of batches, each of which counts as often as it has
+        examples: with a mask and labels for each step it depends on the batches. Lists go through
+        in batches of like length.
+        """
         self.compiled()
+        training.whole_number("batch_size", batch_size)
+        training.verbosity(verbose)
+        training.flag("return_dict", return_dict)
         examples = self.examples(x, _needed(y), sample_weight, batch_size=batch_size)
         return _report(self.measure(examples, batch_size, verbose), return_dict)
 
@@ -391,21 +544,17 @@ class Sequential:
         Lists go through in batches of like length; a list's outputs for each step are a list of
         arrays (T, K).
         """
+        training.whole_number("batch_size", batch_size)
+        training.verbosity(verbose)
         examples = self.examples(x, batch_size=batch_size)
         steps = batches.prediction_batches(examples, batch_size)
+        ragged = examples.lists and examples.per_step
         found: list[Any] = []
-        for rows in tqdm(steps, disable=not verbose):
+        for rows in progress(steps, disable=not verbose):
             output, _, _ = self._run(self.layers, examples.batch(rows))
-            if examples.lists and output.ndim == 3:  # padded in front
-                found += [
-                    y[len(y) - len(examples.x[k]) :] for y, k in zip(output, rows, strict=True)
-                ]
-            else:
-                found.append(output)
+            found += examples.without_padding(output, rows) if ragged else [output]
         back = np.argsort(np.concatenate(steps))
-        if examples.lists and output.ndim == 3:
-            return [found[k] for k in back]
-        return np.concatenate(found)[back]
+        return [found[k] for k in back] if ragged else np.concatenate(found)[back]
 
     def __call__(self, x: Any, training: bool = False) -> Array:
         """The output for one batch; lists are padded in front, and the padding is masked."""
@@ -452,6 +601,15 @@ class Sequential:
         saving.write(path, self.get_config(), arrays)
 
 
+def _input_shape(input_shape: Any) -> Shape:
+    """The shape as a tuple, or an error that says what is wrong with it."""
+    shape = tuple(input_shape) if isinstance(input_shape, list | tuple) else ()
+    if len(shape) < 2 or not all(n is None or whole_number(n) for n in shape):
+        expected = "a batch's, such as (None, 500), with None for any number"
+        raise ValueError(f"input_shape: expected {expected}, came {input_shape!r}.")
+    return shape
+
+
 def _needed(y: Any) -> Any:
     if y is None:
         raise ValueError("y: expected labels, came None.")
@@ -463,22 +621,53 @@ def load_model(
 ) -> Sequential:
     """The model that `save` wrote to path, that of a checkpoint, or, by name, a stored "lstm".
 
-    custom_objects: {name: class} of layers that are none of `unrolled.layers`. ValueError if the
+    custom_objects: {name: class} of layers and optimizers of your own. ValueError if the
     file is none of ours, cut short, of a newer format, or its arrays do not fit.
     """
+    if not isinstance(custom_objects, Mapping | None):
+        kind = type(custom_objects).__name__
+        raise TypeError(f"custom_objects: expected a dict from name to class, came {kind}.")
     config, arrays = saving.read(saving.find(path))
-    weights = saving.weights(arrays)
     try:
-        made = [saving.layer_from_config(layer, custom_objects or {}) for layer in config["layers"]]
-        model = Sequential(made)
-        saving.check_shapes(made, config["input_shape"], weights)
-        model.build(config["input_shape"], config["dtype"])
-        if "optimizer" in config:
-            optimizer = OPTIMIZERS[config["optimizer"]](**config["optimizer_settings"])
-            model.compile(optimizer, config.get("loss", "binary_crossentropy"), config["metrics"])
-            slots = arrays.get("slots", [])
-            optimizer.restore((config.get("iterations", 0), slots))
-        model.set_weights(weights)
-    except (AttributeError, IndexError, KeyError, MemoryError, TypeError, ValueError) as error:
+        return _model_of(config, arrays, custom_objects or {})
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        MemoryError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise ValueError(f"{path}: what is in the file does not fit together: {error}") from error
+
+
+def _model_of(config: Any, arrays: Any, custom_objects: Mapping[str, Any]) -> Sequential:
+    weights = saving.weights(arrays)
+    made = [saving.layer_from_config(layer, custom_objects) for layer in config["layers"]]
+    model = Sequential(made)
+    saving.check_shapes(made, config["input_shape"], weights)
+    model.build(config["input_shape"], config["dtype"])
+    model.set_weights(weights)
+    if "optimizer" in config:
+        own = {name.lower(): kind for name, kind in custom_objects.items()}
+        name = config["optimizer"]
+        kind = OPTIMIZERS.get(name) or own.get(name)
+        if not (isinstance(kind, type) and issubclass(kind, Optimizer)):
+            raise ValueError(
+                f"optimizer: expected one of {list(OPTIMIZERS)}, came {name!r}; one of your own "
+                "goes into load_model(path, custom_objects={its class's name: its class})"
+            )
+        optimizer = kind(**config["optimizer_settings"])
+        model.compile(optimizer, config.get("loss", "binary_crossentropy"), config["metrics"])
+        _restore(optimizer, config, arrays.get("slots", []), [w.shape for w in weights])
     return model
+
+
+def _restore(optimizer: Optimizer, config: Any, slots: list[Array], shapes: list[Any]) -> None:
+    run = config.get("run", {})  # where files of format 2 have the number of updates
+    iterations = config.get("iterations", run.get("iterations", 0))
+    if not isinstance(iterations, int) or iterations < 0:
+        raise ValueError(f"iterations: expected a whole number, 0 or more, came {iterations!r}")
+    saving.check_slots(slots, shapes, optimizer.slots_per_weight)
+    optimizer.restore((iterations, slots))

@@ -242,7 +242,7 @@ def forward(
         state[0] = first
 
     xW = empty((T, B, W.shape[1]), x.dtype)
-    np.matmul(rows(x), W, out=rows(xW))  # x_t W of all steps at once
+    np.matmul(rows(x), W, out=rows(xW))  # fills xW: x_t W of all steps at once
     for t in range(T):
         before = [state[t] for state in states]  # h_{t-1}, and c_{t-1}
         after, parts = cell.step(xW[t], dropped(before[0], keep), before[-1], U, b)
@@ -286,8 +286,9 @@ def backward(
         deltas[t] = where_real(real, t, delta, 0)
         for steps, new, old in zip(every, paths, after, strict=False):
             steps[t + 1] = where_real(real, t, new, old)
-        dh = dropped(dh, keep)
-        before = [dh, carried] if len(d) == 2 else [dh + carried]
+        before = [dropped(dh, keep), carried]  # the ways back through the weights, and past them
+        if len(states) == 1:
+            before = [before[0] + carried]  # both lead to h_{t-1}; in an LSTM one to c_{t-1}
         d = [where_real(real, t, new, old) for new, old in zip(before, after, strict=True)]
         if cut is not None and cut[t]:
             d = [np.zeros_like(new) for new in d]

@@ -1,7 +1,9 @@
 """Models and checkpoints in files: an .npz without pickle, a header in JSON beside arrays."""
 
 import json
+import math
 import os
+import threading
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -27,7 +29,9 @@ LAYERS = (
     "Masking",
     "SimpleRNN",
 )
-STORED = Path(__file__).resolve().parents[2] / "models"  # what comes with the book
+BOOK = Path(__file__).resolve().parents[2] / "models"  # in a checkout of the book
+STORED = BOOK if BOOK.is_dir() else Path(__file__).with_name("models")  # or in a wheel
+LARGE = "best"  # the stored model that no wheel carries
 
 PathLike = str | os.PathLike[str]
 
@@ -39,13 +43,15 @@ def layer_config(layer: Layer) -> dict[str, Any]:
     return {"class": type(layer).__name__, **config}
 
 
-def layer_from_config(config: Any, custom_objects: Mapping[str, type[Layer]]) -> Layer:
+def layer_from_config(config: Any, custom_objects: Mapping[str, Any]) -> Layer:
     """The layer, not built, that `layer_config` described.
 
     ValueError if its class is none of unrolled.layers and of custom_objects.
     """
     name = config["class"]
-    kind = custom_objects.get(name) or (vars(layers)[name] if name in LAYERS else None)
+    kind = vars(layers)[name] if name in LAYERS else None
+    if isinstance(name, str) and name in custom_objects:
+        kind = custom_objects[name]
     if not (isinstance(kind, type) and issubclass(kind, Layer)):
         raise ValueError(
             f"class: expected one of unrolled.layers, came {name!r}; a layer of your own goes into "
@@ -53,7 +59,7 @@ def layer_from_config(config: Any, custom_objects: Mapping[str, type[Layer]]) ->
         )
     arguments = {name: value for name, value in config.items() if name != "class"}
     for name, value in arguments.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and "class" in value:
             arguments[name] = layer_from_config(value, custom_objects)
     return kind(**arguments)
 
@@ -61,30 +67,47 @@ def layer_from_config(config: Any, custom_objects: Mapping[str, type[Layer]]) ->
 def check_shapes(made: list[Layer], input_shape: Any, weights: list[Array]) -> None:
     """ValueError unless these layers, for such inputs, have weights of these shapes.
 
-    Checked before anything is built, so that a file cannot ask for more memory than it fills.
-    Layers of a user's own are checked when their weights are set.
+    Checked before anything is built, so that a file cannot ask for more memory than it fills. The
+    weights of a user's own layer may be known only once it is built; those of all others must
+    then find room in the file.
     """
     expected: list[Any] = []
     shape = tuple(input_shape)
     for layer in made:
         expected += layer.weight_shapes(shape[-1])
         shape = tuple(layer.compute_output_shape(shape))
-    if None not in expected and expected != [w.shape for w in weights]:
-        came = [w.shape for w in weights]
+    came = [w.shape for w in weights]
+    known = [tuple(weight) for weight in expected if weight is not None]
+    needed, there = sum(map(math.prod, known)), sum(map(math.prod, came))
+    if needed > there or (len(known) == len(expected) and known != came):
         raise ValueError(f"weights: expected shapes {expected}, came {came}")
+
+
+def check_slots(slots: list[Array], shapes: list[tuple[int, ...]], per_weight: int) -> None:
+    """ValueError unless an optimizer has these slots for weights of these shapes, or none yet."""
+    came = [slot.shape for slot in slots]
+    if slots and came != shapes * per_weight:
+        raise ValueError(f"slots: expected shapes {shapes * per_weight}, came {came}")
+
+
+def _temporary(path: PathLike) -> Path:
+    return Path(f"{os.fspath(path)}.{os.getpid()}-{threading.get_ident()}.tmp")
 
 
 def check_path(name: str, path: Any) -> None:
     """TypeError or ValueError unless a file can be written at path; name: of the argument."""
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f"{name}: expected a path, came {path!r}.")
-    folder = Path(path).parent
-    if not folder.is_dir():
-        raise ValueError(f"{name}: expected a path in a folder that is there, came {path}.")
     if Path(path).is_dir():
         raise ValueError(f"{name}: expected the path of a file, came the folder {path}.")
-    if not os.access(folder, os.W_OK):
-        raise ValueError(f"{name}: expected a folder that can be written to, came {folder}.")
+    if not Path(path).parent.is_dir():
+        raise ValueError(f"{name}: expected a path in a folder that is there, came {path}.")
+    trial = _temporary(path)
+    try:
+        trial.touch()
+        trial.unlink()
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{name}: expected a path that can be written to, came {error}.") from None
 
 
 def find(path: PathLike) -> PathLike:
@@ -96,6 +119,12 @@ def find(path: PathLike) -> PathLike:
     if not bare or Path(path).exists():
         return path
     stored = STORED / f"{path}.npz"
+    if path == LARGE and not stored.exists():
+        raise FileNotFoundError(
+            f"{path}: this model of 6 MB does not come with pip; it is models/{path}.npz in the "
+            "book's repository: name that file, and read it with "
+            "unrolled.experiments.shared.reader.load."
+        )
     if not stored.exists():
         there = ", ".join(sorted(file.stem for file in STORED.glob("*.npz"))) or "none"
         raise FileNotFoundError(
@@ -117,10 +146,24 @@ def quantised(w: Array, axis: int | tuple[int, ...] | None = None) -> tuple[Arra
 
 
 def weights(arrays: dict[str, list[Array]]) -> list[Array]:
-    """The weights of a file that was read: as they are, or q * scale where scales are stored."""
+    """The weights of a file that was read: as they are, or q * scale where scales are stored.
+
+    ValueError if there is not one scale for each, or it does not fit.
+    """
     if "scales" not in arrays:
         return arrays["weights"]
-    return [q * scale for q, scale in zip(arrays["weights"], arrays["scales"], strict=True)]
+    pairs = list(zip(arrays["weights"], arrays["scales"], strict=True))
+    for q, scale in pairs:
+        if np.broadcast_shapes(q.shape, scale.shape) != q.shape:
+            raise ValueError(f"scales: expected those of weights {q.shape}, came {scale.shape}")
+    return [q * scale for q, scale in pairs]
+
+
+def _plain(value: Any) -> Any:
+    """A NumPy number as Python's, for JSON."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"get_config: expected arguments that fit into JSON, came {value!r:.60}.")
 
 
 def write(
@@ -132,18 +175,41 @@ def write(
     """Write a header and groups of arrays; the file is there only once it is whole."""
     check_path("path", path)
     header = {"format": FORMAT, "arrays": {g: len(arrays) for g, arrays in groups.items()}} | header
+    text = json.dumps(header, default=_plain)
     named: Any = {f"{g}-{k}": a for g, arrays in groups.items() for k, a in enumerate(arrays)}
-    temporary, savez = Path(f"{path}.{os.getpid()}.tmp"), np.savez
+    temporary, savez = _temporary(path), np.savez
     if compressed:
         savez = np.savez_compressed
     try:
         with temporary.open("wb") as file:
-            savez(file, header=np.array(json.dumps(header, default=np.generic.item)), **named)
+            savez(file, header=np.array(text), **named)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+INFLATED = 1040  # no byte of a compressed member gives more than 1,032
+
+
+def _check_members(path: PathLike) -> None:
+    """ValueError if an array is said to be larger than what the file can hold."""
+    length = os.path.getsize(path)
+    with zipfile.ZipFile(path) as file:
+        for member in file.infolist():
+            room = member.file_size
+            if member.compress_size > length or room > INFLATED * (member.compress_size + 1):
+                raise ValueError(f"{member.filename} is said to hold {room} bytes")
+            with file.open(member) as stream:
+                major, _ = np.lib.format.read_magic(stream)
+                read_header = {
+                    1: np.lib.format.read_array_header_1_0,
+                    2: np.lib.format.read_array_header_2_0,
+                }[major]
+                shape, _, dtype = read_header(stream)
+            if not dtype.hasobject and math.prod(shape) * dtype.itemsize > room:
+                raise ValueError(f"{member.filename} is said to have shape {shape}")
 
 
 def read(path: PathLike) -> tuple[dict[str, Any], dict[str, list[Array]]]:
@@ -157,14 +223,17 @@ def read(path: PathLike) -> tuple[dict[str, Any], dict[str, list[Array]]]:
         if file.read(2) != b"PK":
             raise ValueError(f"{path}: expected an .npz file that unrolled saved, came no .npz.")
     try:
+        _check_members(path)
         with np.load(path, allow_pickle=False) as npz:
             arrays = dict(npz)
     except (
         zipfile.BadZipFile,
         zlib.error,
         EOFError,
+        LookupError,
         MemoryError,
         OSError,
+        OverflowError,
         RuntimeError,
         ValueError,
     ) as error:
@@ -179,7 +248,7 @@ def read(path: PathLike) -> tuple[dict[str, Any], dict[str, list[Array]]]:
         if version <= FORMAT:
             sizes = header["arrays"].items()
             return header, {g: [arrays[f"{g}-{k}"] for k in range(n)] for g, n in sizes}
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: this .npz file is none that unrolled saved.") from error
     raise ValueError(
         f"{path}: expected format {FORMAT} or older, came {version}; install a newer unrolled."

@@ -13,6 +13,7 @@ from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 ROWS = 64  # examples that a thread takes at a time: their gates fit its cache
 HALVES = 2  # a smaller batch is cut in two, but into chunks of no fewer than
 FEWEST = 8  # rows
+SMALL = 2**16  # elements that are not worth a second thread
 _threads = 1
 
 
@@ -101,6 +102,19 @@ def one_blas_thread() -> Iterator[None]:
         yield
     finally:
         blas.leave()
+
+
+def side_by_side(work: Callable[[slice], Any], n: int) -> None:
+    """Call work on slices of n elements, as many as there are threads, at the same time.
+
+    For what is done to each element by itself: so the result does not depend on the threads.
+    """
+    size = -(-n // _threads)
+    parts = [slice(start, min(start + size, n)) for start in range(0, n, size)]
+    if n < SMALL or len(parts) == 1:
+        work(slice(0, n))
+    else:
+        list(_pool(_threads, os.getpid()).map(work, parts))
 
 
 def in_chunks(work: Callable[[int, slice], Any], batch: int) -> list[Any]:

@@ -14,6 +14,7 @@ import numpy as np
 from unrolled.datasets.errors import DataError
 from unrolled.datasets.npz import Split
 from unrolled.datasets.words import tokenize_bytes
+from unrolled.extras import progress
 
 FOLDERS = ("train/pos", "train/neg", "test/pos", "test/neg")  # the official order
 SUFFIXES = (".tar.gz", ".tgz", ".tar.xz")
@@ -137,8 +138,6 @@ def _with_bar(
     reviews: Iterator[tuple[str, str, bytes]], total: int, path: Path
 ) -> Iterator[tuple[str, str, bytes]]:
     """The same reviews, with a progress bar on a terminal when it takes over a second."""
-    from tqdm import tqdm
-
-    yield from tqdm(
+    yield from progress(
         reviews, f"Reading {path.name}", total, unit=" reviews", disable=None, delay=1, leave=False
     )

@@ -1,15 +1,13 @@
-"""Keras's own files of the real reviews: from its cache, or by its download."""
+"""Keras's own files of the real reviews: from its cache, or downloaded into it."""
 
-import contextlib
 import errno
 import hashlib
 import os
-import socket
-import sys
 import tempfile
 from pathlib import Path
 
 from unrolled.datasets.errors import DataError
+from unrolled.extras import need
 
 ORIGIN = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
 PUBLISHED = {  # digests of the files, as they stand in Keras's source
@@ -30,7 +28,7 @@ def is_published(file: Path, name: str) -> bool:
     return digest(file, algorithm) == expected
 
 
-def from_keras(name: str) -> Path:
+def published(name: str) -> Path:
     """Keras's own file: from its cache (KERAS_HOME or ~/.keras), otherwise downloaded there."""
     home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras").expanduser()
     file = home / "datasets" / name
@@ -46,20 +44,17 @@ def from_keras(name: str) -> Path:
 
 
 def _download(name: str, file: Path) -> None:
-    """Keras's download into a folder of its own, moved to its place when whole and checked."""
+    """Download into a folder of its own, moved to its place when whole and checked."""
     mend = (
         f"get {ORIGIN}{name} by hand and put it at {file}, or let UNROLLED_IMDB name reviews that "
         "you have, or work with the sample (UNROLLED_DATA=sample)."
     )
-    timeout = socket.getdefaulttimeout()
+    pooch = need("pooch", "data")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=file.parent) as folder:
-            import keras
-
-            socket.setdefaulttimeout(60)  # a silent network must not hang for ever
-            with contextlib.redirect_stdout(sys.stderr):
-                keras.utils.get_file(name, ORIGIN + name, cache_dir=folder, cache_subdir="")
+            downloader = pooch.HTTPDownloader(progressbar=True, timeout=60)
+            pooch.retrieve(ORIGIN + name, None, name, folder, downloader=downloader)
             fetched = Path(folder) / name
             if not is_published(fetched, name):
                 raise DataError(
@@ -70,7 +65,7 @@ def _download(name: str, file: Path) -> None:
             fetched.replace(file)
     except DataError:
         raise
-    except Exception as error:  # Keras raises a bare Exception where there is no network
+    except Exception as error:  # requests has many kinds for a network that fails
         number = error.errno if isinstance(error, OSError) else None
         if number in (errno.ENOSPC, errno.EDQUOT):
             problem = OSError(f"The disk is full, {file} was not written: make room, or {mend}")
@@ -79,5 +74,3 @@ def _download(name: str, file: Path) -> None:
         else:
             problem = ConnectionError(f"{name} could not be downloaded ({error}): {mend}")
         raise problem from None
-    finally:
-        socket.setdefaulttimeout(timeout)

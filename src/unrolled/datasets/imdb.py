@@ -9,7 +9,7 @@ import numpy as np
 
 from unrolled.datasets.archive import FOLDERS, SUFFIXES, raw_reviews, read_archive, read_unlabelled
 from unrolled.datasets.errors import DataError
-from unrolled.datasets.fetch import digest, from_keras, is_published
+from unrolled.datasets.fetch import digest, is_published, published
 from unrolled.datasets.npz import Split, read_splits
 
 REVIEWS = 25_000  # in the training part, and as many in the test part
@@ -38,7 +38,8 @@ def load_imdb(
     `keras.datasets.imdb.load_data`: ids >= num_words become `oov_char`, and so does the largest
     id of all without num_words; only reviews shorter than maxlen stay.
     path, or the environment variable UNROLLED_IMDB: an imdb.npz, an aclImdb folder, its
-    .tar.gz or .tar.xz, or a folder with one of these; otherwise Keras's cache, then its download.
+    .tar.gz or .tar.xz, or a folder with one of these; otherwise Keras's cache, into which it is
+    downloaded where it is missing (`pip install "unrolled[data]"`).
     Raises DataError or OSError in one sentence that names the file and the mend.
     Source: Maas et al. (2011).
     """
@@ -101,7 +102,7 @@ def imdb_word_index(path: PathLike | None = None) -> dict[str, int]:
                 f"{file} does not exist, and {source} is not Keras's own file, whose word index "
                 "could be fetched: put the word index that belongs to it there."
             )
-        file = from_keras(file.name)
+        file = published(file.name)
     return _read_word_index(file)
 
 
@@ -123,7 +124,7 @@ def find_imdb(path: PathLike | None = None) -> Path:
     """The file or aclImdb folder to read: from path, UNROLLED_IMDB, Keras's cache or download."""
     named = path if path is not None else os.environ.get("UNROLLED_IMDB")
     if not named:
-        return from_keras("imdb.npz")
+        return published("imdb.npz")
     found = Path(named).expanduser()
     by = "" if path is not None else " (named by UNROLLED_IMDB)"
     expected = "an imdb.npz, an aclImdb folder or its .tar.gz or .tar.xz"

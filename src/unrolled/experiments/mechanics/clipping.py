@@ -15,6 +15,7 @@ import numpy as np
 
 from unrolled.experiments.shared.record import Runs
 from unrolled.experiments.shared.tasks import LAYERS, Learner, open_gate, recall
+from unrolled.extras import progress
 from unrolled.optimizers import SGD
 from unrolled.seeding import set_random_seed
 
@@ -65,13 +66,11 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
     updates below 0.1. guessing: that mean no better than guessing. largest_norm: the median over
     the starts of the largest norm of the gradient.
     """
-    from tqdm import tqdm
-
     began = time.process_time()
     figures: dict[str, Any] = {}
     curves: dict[str, list[float]] = {}
     for cell in ("RNN", "LSTM"):
-        for rate in tqdm(RATES, desc=cell, file=sys.stderr):
+        for rate in progress(RATES, desc=cell, file=sys.stderr):
             for bound in BOUNDS:
                 runs = [
                     losses_and_norms(settings, cell, rate, bound, start)

@@ -18,6 +18,7 @@ import numpy as np
 
 from unrolled.experiments.shared.record import Runs
 from unrolled.experiments.shared.tasks import LAYERS, TASKS, Learner, open_gate, units_for
+from unrolled.extras import progress
 from unrolled.optimizers import Adam
 from unrolled.seeding import set_random_seed
 
@@ -60,13 +61,11 @@ def attempt(
 
 def run(settings: Settings, partial: Path) -> dict[str, Any]:
     """Each task, each model, each lag up to the first at which it fails, each rate."""
-    from tqdm import tqdm
-
     start = time.process_time()
     accuracy: dict[str, Any] = {task: {model: {} for model in MODELS} for task in TASKS}
     updates: dict[str, Any] = {task: {model: {} for model in MODELS} for task in TASKS}
     for task in TASKS:
-        for model in tqdm(MODELS, desc=task, file=sys.stderr):
+        for model in progress(MODELS, desc=task, file=sys.stderr):
             for lag in (lag for lag in LAGS if lag <= settings.longest):
                 tried = {r: attempt(settings, task, model, lag, r) for r in RATES}
                 accuracy[task][model][lag] = {r: round(a, 4) for r, (a, _) in tried.items()}

@@ -17,6 +17,7 @@ import numpy as np
 from unrolled.activations import Array
 from unrolled.experiments.shared.record import Runs
 from unrolled.experiments.shared.tasks import LAYERS, Batch, Learner, copying, recall
+from unrolled.extras import progress
 from unrolled.initializers import glorot_uniform, orthogonal
 from unrolled.optimizers import SGD, Adam, Optimizer
 from unrolled.seeding import generator, set_random_seed
@@ -74,13 +75,11 @@ def stored(curve: list[float]) -> list[float]:
 
 def run(settings: Settings, partial: Path) -> dict[str, Any]:
     """The sweep and the starts, for both cells."""
-    from tqdm import tqdm
-
     began = time.process_time()
     sweep: dict[str, Any] = {cell: {name: {} for name in OPTIMISERS} for cell in TASKS}
     starts: dict[str, Any] = {cell: {} for cell in TASKS}
     for cell in TASKS:
-        for rate in tqdm(RATES, desc=cell, file=sys.stderr):
+        for rate in progress(RATES, desc=cell, file=sys.stderr):
             for name, make in OPTIMISERS.items():
                 sweep[cell][name][rate] = stored(losses(settings, cell, make(rate), "orthogonal"))
         for start in STARTS:

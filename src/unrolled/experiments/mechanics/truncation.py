@@ -17,6 +17,7 @@ import numpy as np
 
 from unrolled.experiments.shared.record import Runs
 from unrolled.experiments.shared.tasks import LAYERS, Batch, Learner, last_write, open_gate, recall
+from unrolled.extras import progress
 from unrolled.layers import LSTM
 from unrolled.optimizers import Adam
 from unrolled.seeding import set_random_seed
@@ -123,18 +124,16 @@ def cost(settings: Settings, piece: int) -> dict[str, float]:
 
 def run(settings: Settings, partial: Path) -> dict[str, Any]:
     """All three measurements."""
-    from tqdm import tqdm
-
     start = time.process_time()
     found: dict[str, Any] = {}
-    for model in tqdm(STARTS, desc="fixed", file=sys.stderr):
+    for model in progress(STARTS, desc="fixed", file=sys.stderr):
         for noise in (0.1, 1.0):
             tried = {cut: fixed(settings, model, cut, noise) for cut in CUTS}
             found.setdefault(model, {})[str(noise)] = {
                 "accuracy": {cut: accuracy for cut, (accuracy, _) in tried.items()},
                 "updates": {cut: updates for cut, (_, updates) in tried.items()},
             }
-    cuts = tqdm((settings.steps, 10, 2, 1), desc="held", file=sys.stderr)
+    cuts = progress((settings.steps, 10, 2, 1), desc="held", file=sys.stderr)
     figures = {
         "fixed": found,
         "held": {cut: held(settings, cut) for cut in cuts},

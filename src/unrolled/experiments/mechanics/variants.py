@@ -28,6 +28,7 @@ from unrolled.experiments.shared.tasks import (
     recall,
     units_for,
 )
+from unrolled.extras import progress
 from unrolled.initializers import glorot_uniform, orthogonal
 from unrolled.optimizers import Adam
 from unrolled.seeding import set_random_seed
@@ -198,12 +199,10 @@ def attempt(settings: Settings, name: str, task: str, rate: float) -> tuple[floa
 
 def run(settings: Settings, partial: Path) -> dict[str, Any]:
     """Every cell on every task at each rate."""
-    from tqdm import tqdm
-
     start = time.process_time()
     score: dict[str, Any] = {task: {} for task in TASKS}
     updates: dict[str, Any] = {task: {} for task in TASKS}
-    for name in tqdm(CELLS, file=sys.stderr):
+    for name in progress(CELLS, file=sys.stderr):
         for task in TASKS:
             tried = {rate: attempt(settings, name, task, rate) for rate in TASKS[task][2]}
             score[task][name] = {rate: s for rate, (s, _) in tried.items()}

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from unrolled.experiments.shared import reader
 from unrolled.experiments.shared.measures import Clock
 from unrolled.experiments.shared.reader import load_reviews, predict, train, unlabelled_texts
 from unrolled.experiments.shared.record import Runs, data_entry, write_json
 from unrolled.experiments.shared.vectors import movie_folds, ngram_votes, word_vectors
+from unrolled.extras import progress
 
 NAMED_BY = ()
 RUNS: Runs = (({}, (0, 1, 2)),)
@@ -103,7 +103,7 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
     votes = ngram_votes(reviews.x, reviews.y, folds, VOTE_BITS)
     clock.lap("votes")
     figures: dict[str, dict[str, float]] = {}
-    for name in tqdm(VARIANTS, "ablation", file=sys.stderr):
+    for name in progress(VARIANTS, "ablation", file=sys.stderr):
         kept = partial / f"{name}.json"
         if not kept.exists():
             chosen, timer = of_variant(settings, name), Clock()

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from unrolled import datasets
 from unrolled.activations import Array
@@ -20,6 +19,7 @@ from unrolled.experiments.shared import linear
 from unrolled.experiments.shared.measures import Clock
 from unrolled.experiments.shared.pairs import scores
 from unrolled.experiments.shared.record import Runs, data_entry, results_folder
+from unrolled.extras import progress
 
 NAMED_BY = ("model",)
 RUNS: Runs = (
@@ -73,7 +73,7 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
     else:
         recorded = _recorded("baselines", settings)
         penalty = recorded["figures"]["penalty"]
-        with tqdm(desc=f"{settings.model}: training", total=1, file=sys.stderr) as bar:
+        with progress(desc=f"{settings.model}: training", total=1, file=sys.stderr) as bar:
             (x, y), _ = datasets.load_imdb()
             word_index = datasets.get_word_index("imdb")
             answers = linear_answers(settings.model, x, y, penalty, word_index)

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from unrolled import Sequential, datasets, inspection, load_model, saving
 from unrolled.activations import Array
 from unrolled.experiments.shared.measures import Clock
 from unrolled.experiments.shared.record import Runs, data_entry
+from unrolled.extras import progress
 from unrolled.inspection import UNKNOWN
 
 NAMED_BY = ("model",)
@@ -50,7 +50,7 @@ def read_all(model: Sequential, reviews: list[Array]) -> dict[str, list[Array]]:
     """Of each review the states, the gate that keeps, and the verdict's logit after each step."""
     kept = {"h", "c", KEEPING.get(type(model.layers[1]).__name__.lower(), "h")}
     seen: dict[str, list[Array]] = defaultdict(list)
-    for ids in tqdm(reviews, "reading", file=sys.stderr):
+    for ids in progress(reviews, "reading", file=sys.stderr):
         steps = inspection.read(model, ids)
         p = np.clip(steps["p"].astype(np.float64), 1e-6, 1 - 1e-6)
         seen["verdict"].append(np.log(p / (1 - p)))
@@ -94,7 +94,7 @@ def memory(model: Sequential, reviews: list[Array]) -> dict[str, Any]:
     """
     kept: list[list[float]] = []
     gated: list[list[float]] = []
-    for ids in tqdm(reviews, "gradients", file=sys.stderr):
+    for ids in progress(reviews, "gradients", file=sys.stderr):
         gradients = inspection.state_gradients(model, ids)
         size = np.linalg.norm(gradients.get("c", gradients["h"]), axis=1)
         kept.append([size[-1 - lag] / size[-1] for lag in LAGS])
@@ -143,7 +143,7 @@ def faithfulness(
     """
     curves: dict[str, list[list[float]]] = defaultdict(list)
     gaps, differences = [], []
-    for ids in tqdm(reviews, "explaining", file=sys.stderr):
+    for ids in progress(reviews, "explaining", file=sys.stderr):
         shares, gap = inspection.integrated_gradients(model, ids, steps=32)
         gaps.append(abs(gap))
         differences.append(abs(shares.sum() - gap))

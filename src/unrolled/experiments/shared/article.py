@@ -12,6 +12,7 @@ from typing import Any
 
 import unrolled
 from unrolled.experiments.shared.record import write_json
+from unrolled.extras import progress
 
 DROPOUT = 2  # the layer's place in the model; Keras's file leaves its random state out
 
@@ -184,14 +185,13 @@ def _keep_state(partial: Path, epoch: int, model: Any, state: dict[str, Any]) ->
 def _progress_bar(num_train: int, settings: Settings, done: int) -> Any:
     """A Keras callback that shows steps, loss and time left over all epochs on stderr."""
     import keras
-    from tqdm import tqdm
 
     steps = -(-num_train // settings.batch_size)
 
     class Progress(keras.callbacks.Callback):
         def __init__(self) -> None:
             super().__init__()
-            self.bar = tqdm(
+            self.bar = progress(
                 total=steps * settings.epochs,
                 initial=steps * done,
                 desc=f"{settings.model} seed {settings.seed}",

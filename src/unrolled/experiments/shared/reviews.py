@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from unrolled import Sequential, datasets, layers, optimizers, set_random_seed
 from unrolled.activations import Array
 from unrolled.experiments.shared.measures import Clock
 from unrolled.experiments.shared.record import write_json
+from unrolled.extras import progress
 
 PENALTY = 1.0  # the inverse penalty C of the linear model
 Ids = list[Any]  # a review is an array (T,), of its own length
@@ -138,7 +138,7 @@ def in_steps(
     kept = partial / "steps.json"
     done = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
     names = list(names)
-    bar = tqdm(names, file=sys.stderr, initial=len(done), total=len(names))
+    bar = progress(names, file=sys.stderr, initial=len(done), total=len(names))
     for name in names:
         if name in done:
             continue

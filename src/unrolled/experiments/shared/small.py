@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from unrolled import Sequential, layers, optimizers, saving, set_random_seed
 from unrolled.activations import Array
+from unrolled.extras import progress
 
 CELLS = {"lstm": layers.LSTM, "gru": layers.GRU, "rnn": layers.SimpleRNN}
 
@@ -56,7 +56,7 @@ def train(
     model.compile(optimizer, metrics=["accuracy"])
     curves: dict[str, list[float]] = {}
     title = f"{settings.model} seed {settings.seed}"
-    for epoch in tqdm(range(settings.epochs), title, file=sys.stderr):
+    for epoch in progress(range(settings.epochs), title, file=sys.stderr):
         optimizer.learning_rate = settings.learning_rate * (1 - epoch / settings.epochs)
         logs = model.fit(
             x,

@@ -27,6 +27,7 @@ from unrolled.experiments.shared.subset import (
     load_subset,
     train_and_choose,
 )
+from unrolled.extras import progress
 from unrolled.layers import LSTM, GlobalAveragePooling1D, GlobalMaxPooling1D, Layer
 from unrolled.model import Sequential
 
@@ -96,11 +97,9 @@ def compete(
 
 def run(settings: Settings, partial: Path) -> dict[str, Any]:
     """Train each contestant on the same reviews, in the same order."""
-    from tqdm import tqdm
-
     reviews = load_subset(settings, num_val=3000)
     wall, figures = time.perf_counter(), dict[str, Any]()
-    for name, make in tqdm(contestants(settings.units).items(), file=sys.stderr):
+    for name, make in progress(contestants(settings.units).items(), file=sys.stderr):
         figures[name] = compete(make, reviews, settings)
     return {
         "data": data_entry(settings.data),

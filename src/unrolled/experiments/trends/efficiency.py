@@ -29,6 +29,7 @@ from unrolled.experiments.shared.subset import (
     load_subset,
     train_and_choose,
 )
+from unrolled.extras import progress
 from unrolled.layers import LSTM, GlobalMaxPooling1D, Layer
 
 NAMED_BY = ()
@@ -51,7 +52,7 @@ class Settings(Training):
 def tokens_computed(x: Any, settings: Settings, like_length: bool) -> int:
     """Time steps of all batches of an epoch, pads among them."""
     set_random_seed(settings.seed)
-    examples = batches.Examples(x)
+    examples = batches.Examples(batches.checked_x(x))
     rows = batches.training_batches(examples, settings.batch_size, True, like_length)
     return sum(examples.batch(batch).x.size for batch in rows)
 
@@ -145,12 +146,10 @@ def step_times(units: int, repeats: int = 7) -> dict[str, Any]:
 
 def run(settings: Settings, partial: Path) -> dict[str, Any]:
     """Make every comparison on the same reviews, each model with as many epochs."""
-    from tqdm import tqdm
-
     reviews = load_subset(settings, num_val=1500)
     wall, figures = time.perf_counter(), dict[str, Any]()
     todo = comparisons(settings)
-    with tqdm(total=sum(map(len, todo.values())), file=sys.stderr) as bar:
+    with progress(total=sum(map(len, todo.values())), file=sys.stderr) as bar:
         for comparison, entries in todo.items():
             figures[comparison] = {}
             for name, (layers, options) in entries.items():

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from unrolled import Sequential, datasets, load_model, saving
 from unrolled.activations import Array
 from unrolled.experiments.shared import small
 from unrolled.experiments.shared.measures import test_figures
 from unrolled.experiments.shared.record import Runs, data_entry
+from unrolled.extras import progress
 
 NAMED_BY = ("model",)
 RUNS: Runs = (
@@ -105,7 +105,7 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
 
     figures: dict[str, Any] = {}
     whole: Any = np.zeros(0)
-    for name in tqdm(FORMATS, "formats", file=sys.stderr):
+    for name in progress(FORMATS, "formats", file=sys.stderr):
         arrays = groups(trained, name)
         model.set_weights(saving.weights(arrays))
         probability = model.predict(x_test, batch_size=256)[:, 0]

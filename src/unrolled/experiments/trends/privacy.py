@@ -21,6 +21,7 @@ from unrolled.activations import Array, sigmoid
 from unrolled.batches import padded
 from unrolled.experiments.shared.record import Runs, data_entry
 from unrolled.experiments.shared.subset import accuracy, cut, load, timed_fit
+from unrolled.extras import progress
 from unrolled.layers import LSTM, Dense, Embedding, GlobalAveragePooling1D
 from unrolled.model import Sequential
 from unrolled.optimizers import Adam
@@ -163,7 +164,7 @@ def train_privately(
         gradients = [np.zeros_like(w) for w in model.weights]
         for rows in np.array_split(drawn[np.argsort(lengths[drawn], kind="stable")], 4):
             if len(rows):
-                ids, _ = padded([x[k] for k in rows])
+                ids, _ = padded([np.asarray(x[k]) for k in rows])
                 part = clipped_sum(model, ids, y[rows], clip)
                 gradients = [g + p for g, p in zip(gradients, part, strict=True)]
         noisy = [
@@ -235,8 +236,6 @@ def overfit(settings: Settings, parts: dict[str, Any]) -> dict[str, Any]:
 
 def run(settings: Settings, partial: Path) -> dict[str, Any]:
     """Attack an LSTM trained in the usual way, then LSTM and linear model trained with noise."""
-    from tqdm import tqdm
-
     parts = draw(settings, settings.num_words, settings.members)
     usual = overfit(settings, parts)
     parts = draw(settings, settings.private_words, settings.private_members)
@@ -245,7 +244,7 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
     rate, steps = settings.private_batch / len(x), steps_of(settings, len(x))
     private: dict[str, list[dict[str, float]]] = {"LSTM": [], "linear": []}
     seconds: dict[str, list[float]] = {"LSTM": [], "linear": []}
-    for noise in tqdm(NOISES, desc="noise", file=sys.stderr):
+    for noise in progress(NOISES, desc="noise", file=sys.stderr):
         eps = epsilon(noise, rate, steps, settings.delta)
         for name, entries in private.items():
             start = time.process_time()

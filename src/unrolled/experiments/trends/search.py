@@ -18,6 +18,7 @@ import numpy as np
 from unrolled import datasets, set_random_seed
 from unrolled.experiments.shared.record import Runs, data_entry
 from unrolled.experiments.shared.subset import Lists, accuracy, cut, load
+from unrolled.extras import progress
 from unrolled.layers import LSTM, Dense, Dropout, Embedding, GlobalMaxPooling1D
 from unrolled.model import Sequential
 from unrolled.optimizers import Adam
@@ -93,13 +94,11 @@ def halve(
 
     halves: of the reviews held out, those to choose by, and those that show how it flatters.
     """
-    from tqdm import tqdm
-
     rounds, left, share = list[list[dict[str, Any]]](), list(range(len(candidates))), len(x)
     share //= len(candidates)
     while True:
         entries, models = [], []
-        for k in tqdm(left, desc=f"{share} reviews", file=sys.stderr):
+        for k in progress(left, desc=f"{share} reviews", file=sys.stderr):
             start = time.process_time()
             c = candidates[k]
             models.append(train(c, x[:share], y[:share], settings.num_words, settings.seed))
