@@ -97,3 +97,8 @@ class Stack:
         weights = iter(weights)
         for layer in self.rows:
             layer.set_weights([next(weights) for _ in layer.get_weights()])
+
+    def build(self, shape):
+        """Builds each layer by letting an input of this shape through."""
+        x = np.zeros(shape, int if self.rows[0].axes == "(B, T)" else float)
+        self(x)

@@ -1,6 +1,5 @@
 """The checker is checked: it is exact enough, it finds what is wrong, and it says where."""
 
-import math
 
 import numpy as np
 import pytest
@@ -128,30 +127,33 @@ class Toy:
     def set_weights(self, weights):
         (self.W,) = weights
 
+    def __call__(self, x, mask=None, training=False):
+        return self.forward(x, mask, training)[0]
+
     def forward(self, x, mask=None, training=False):
         if x.dtype.kind == "i":  # ids
             x = np.eye(3)[x]
-        self.x, self.training = x, training
-        self.keep = np.ones(len(x)) if mask is None else mask * 1.0
-        self.dropped = generator().random((len(x), 2)) < 0.5 if training else np.ones((len(x), 2))
-        self.t = np.tanh(x @ self.W)
-        y = self.t * self.keep[:, None] * self.dropped
-        return [y, y**2] if self.state else y
+        self.training = training
+        keep = np.ones(len(x)) if mask is None else mask * 1.0
+        dropped = generator().random((len(x), 2)) < 0.5 if training else np.ones((len(x), 2))
+        t = np.tanh(x @ self.W)
+        y = t * keep[:, None] * dropped
+        return [y, y**2] if self.state else y, (x, keep[:, None], dropped, t)
 
-    def backward(self, dy, dstate=None):
+    def backward(self, dy, cache, dstate=None):
+        x, keep, dropped, t = cache
         if self.state:
-            dy = dy + dstate[0] * 2 * self.t * self.keep[:, None] * self.dropped
-        delta = dy * self.keep[:, None] * self.dropped * (1 - self.t**2)
+            dy = dy + dstate[0] * 2 * t * keep * dropped
+        delta = dy * keep * dropped * (1 - t**2)
         if self.fault == "mask":
-            delta = dy * self.dropped * (1 - self.t**2)
+            delta = dy * dropped * (1 - t**2)
         dx = delta @ self.W.T
-        dW = self.x.T @ delta
+        dW = x.T @ delta
         if self.fault == "input":
             dx[1, 2] *= -1
         if self.fault == "weight":
             dW[2, 0] += 1.0
-        self.gradients = [dW]
-        return dx
+        return dx, [dW]
 
 
 X = np.random.default_rng(6).normal(size=(4, 3))
@@ -193,15 +195,5 @@ def test_ids_have_no_gradient_but_the_weights_do():
 
 def test_the_gradient_of_every_output_is_checked():
     layer = Toy(state=True)
-    layer.backward = lambda dy, dstate: Toy.backward(layer, dy, [0 * d for d in dstate])
+    layer.backward = lambda dy, cache, dstate: Toy.backward(layer, dy, cache, [0 * dstate[0]])
     assert check_layer(layer, X).error > 1e-2
-
-
-def test_gradients_in_buffers_that_forward_writes_over_are_still_compared():
-    class Reusing(Toy):
-        def forward(self, x, mask=None, training=False):
-            for gradient in getattr(self, "gradients", []):
-                gradient[:] = math.nan
-            return super().forward(x, mask, training)
-
-    assert check_layer(Reusing(), X).error < 1e-9

@@ -587,6 +587,7 @@ class Dropout(Layer):
         return dy if kept is None else self._scaled(dy, kept), []
 
 
+@dataclass(eq=False)
 class _GlobalPooling1D(Layer):
     _pool: ClassVar[Callable[..., Any]]  # x, what is real -> y, the share of each step in dx
 

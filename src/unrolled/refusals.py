@@ -21,7 +21,7 @@ def refuse(kind: str, given: Iterable[str], known: Collection[str]) -> None:
 _NAMES = """
     activation activity_regularizer add_loss add_metric add_variable add_weight autocast bias
     bias_constraint bias_initializer bias_regularizer build_from_config call
-    call_signature_parameters compute_dtype compute_output_spec count_params data_format
+    call_signature_parameters cell compute_dtype compute_output_spec count_params data_format
     dtype_policy embeddings embeddings_constraint embeddings_initializer embeddings_regularizer
     enable_lora from_config get_build_config get_initial_state inner_loop input input_dtype
     input_spec keepdims kernel kernel_constraint kernel_initializer kernel_regularizer
