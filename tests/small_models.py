@@ -57,16 +57,16 @@ def keras_twin(
 
     def twin(layer):
         if isinstance(layer, layers.Bidirectional):
-            options = {"merge_mode": layer.merge_mode, "trainable": layer.trainable}
-            return keras.layers.Bidirectional(twin(layer.layer), **options)
+            return keras.layers.Bidirectional(twin(layer.layer), merge_mode=layer.merge_mode)
         kind = getattr(keras.layers, type(layer).__name__)
         return kind(**layer.get_config(), dtype=model.dtype)
 
     other = keras.Sequential([twin(layer) for layer in model.layers])
     other.build(shape or model.input_shape)
-    trainable = [layer.trainable for layer in other.layers]
     other.set_weights(model.get_weights())
-    assert trainable == [layer.trainable for layer in model.layers]
+    for layer, mine in zip(other.layers, model.layers, strict=True):
+        if not mine.trainable:
+            layer.trainable = False  # Keras's Bidirectional(..., trainable=False) trains its halves
     metrics = ["accuracy"] if loss != "mean_squared_error" else []
     other.compile(Optimizer(**settings), loss=loss, metrics=metrics)
     return other
