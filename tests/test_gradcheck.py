@@ -1,6 +1,5 @@
 """The checker is checked: it is exact enough, it finds what is wrong, and it says where."""
 
-
 import numpy as np
 import pytest
 

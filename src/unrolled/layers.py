@@ -499,7 +499,7 @@ class Embedding(Layer):
             self._expect(fits, "x", f"ids from 0 to {self.input_dim - 1}", extreme)
 
     def _forward(self, x: Array, mask: Any, training: bool) -> tuple[Array, Array]:
-        ids = x.T.ravel()  # time-major, as y lies in memory
+        ids: Any = x.T.ravel()  # time-major, as y lies in memory
         rows = np.empty((len(ids), self.output_dim), self.dtype)
 
         def work(part: slice) -> None:
