@@ -67,9 +67,9 @@ def test_the_reach_of_a_gradient(page, scale, inputs):
     layer = SimpleRNN(H)
     layer.build(x.shape, "float64")
     layer.set_weights([np.reshape(network["W"], (D, H)), scale * U, np.zeros(H)])
-    layer.forward(x)
-    layer.backward(np.reshape(network["dh"], (1, H)), step_gradients=True)
-    expected = np.linalg.norm(layer.step_gradients["h"][0], axis=1)[::-1]
+    _, cache = layer.forward(x)
+    *_, steps = layer.backward(np.reshape(network["dh"], (1, H)), cache, step_gradients=True)
+    expected = np.linalg.norm(steps["h"][0, 1:], axis=1)[::-1]
     norms = page.evaluate(
         "([scale, inputs]) => Live.gradientNorms(Live.network(), scale, inputs)", [scale, inputs]
     )

@@ -40,7 +40,6 @@ __all__ = [
     "Embedding",
     "GlobalAveragePooling1D",
     "GlobalMaxPooling1D",
-    "Layer",
     "Masking",
     "Recurrent",
     "SimpleRNN",
