@@ -658,8 +658,8 @@
     }
     if (isBroken()) lines.push("");
     lines.push(
-      "steps = lstm.trace(embedding.forward(np.array([ids])))  # i, f, g, o, c, h: (1, T, H)",
-      'p = dense.forward(steps["h"])[0, :, 0]  # the verdict after each step',
+      "steps = lstm.trace(embedding(np.array([ids])))  # i, f, g, o, c, h: (1, T, H)",
+      'p = dense(steps["h"])[0, :, 0]  # the verdict after each step',
       "for word, probability in zip(datasets.decode(ids, word_index).split(), p):",
       '    print(f"{probability:.2f} {word}")',
     );

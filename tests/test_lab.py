@@ -147,9 +147,9 @@ def parity(bench, kind, broken):
         REVIEWS, bench.evaluate(READ, [kind, REVIEWS, broken]), strict=True
     ):
         assert ids == datasets.encode(text, word_index, num_words=embedding.input_dim)
-        expected = layer.trace(embedding.forward(np.array([ids])))
+        expected = layer.trace(embedding(np.array([ids])))
         expected = {name: steps[0] for name, steps in expected.items()}
-        expected["p"] = dense.forward(expected["h"])[:, 0]
+        expected["p"] = dense(expected["h"])[:, 0]
         page = {name: unpacked(letters) for name, letters in traced}
         assert set(expected) == set(page) - {"logit"}
         for name, steps in expected.items():
@@ -182,7 +182,7 @@ def test_the_parts_of_a_sum_are_the_sum(bench):
         }""",
         [ids, t, unit],
     )
-    steps = layer.trace(embedding.forward(np.array([ids])))
+    steps = layer.trace(embedding(np.array([ids])))
     for gate in "ifo":
         total = sum(parts[gate].values())
         assert abs(1 / (1 + np.exp(-total)) - steps[gate][0, t, unit]) < 1e-5
