@@ -68,5 +68,5 @@ def keras_twin(
         if not mine.trainable:
             layer.trainable = False  # Keras's Bidirectional(..., trainable=False) trains its halves
     metrics = ["accuracy"] if loss != "mean_squared_error" else []
-    other.compile(Optimizer(**settings), loss=loss, metrics=metrics)
+    other.compile(Optimizer(**settings), loss=loss, metrics=metrics, jit_compile=False)
     return other

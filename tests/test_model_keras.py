@@ -294,7 +294,7 @@ def test_freezing_between_fits(layer):
     for trainable in (True, False, True):
         model.layers[layer].trainable = trainable
         theirs.layers[layer].trainable = trainable
-        theirs.compile("sgd", "binary_crossentropy")  # Keras takes note here
+        theirs.compile("sgd", "binary_crossentropy", jit_compile=False)  # Keras takes note here
         theirs.optimizer.learning_rate = 0.1
         before = model.layers[layer].get_weights()
         model.fit(x, y, **options)
@@ -329,7 +329,7 @@ def test_states_go_on_from_batch_to_batch_as_in_keras(wrap):
         [keras.Input(batch_shape=(6, 7, 3)), inner, keras.layers.Dense(1, "sigmoid")]
     )
     theirs.set_weights(model.get_weights())
-    theirs.compile(keras.optimizers.SGD(0.1), "binary_crossentropy")
+    theirs.compile(keras.optimizers.SGD(0.1), "binary_crossentropy", jit_compile=False)
     x, y = examples("none", "binary_crossentropy", False)
 
     def reset():
@@ -361,7 +361,7 @@ def test_optimizers_by_name(name):
 
     model, theirs = stacked(layers.Dense(1, "sigmoid"), layers.LSTM(4))
     model.compile(name)
-    theirs.compile(name, "binary_crossentropy")
+    theirs.compile(name, "binary_crossentropy", jit_compile=False)
     assert type(model.optimizer).__name__.lower() == name
     assert isinstance(theirs.optimizer, getattr(keras.optimizers, type(model.optimizer).__name__))
     x, y = examples("none", "binary_crossentropy", False)
@@ -423,3 +423,34 @@ def test_lists_are_what_padded_and_masked_arrays_are_to_keras(kind, per_step, li
     logs = model.evaluate(x, labels, **same)
     same["sample_weight"] = given["sample_weight"]
     assert logs == pytest.approx(logs_of(theirs, "evaluate", *arrays, verbose=0, **same), abs=1e-4)
+
+
+ARTICLE = """
+model_lstm = Sequential()
+model_lstm.add(layers.Embedding(10000, 100))
+model_lstm.add(layers.LSTM(100, return_sequences=True))
+model_lstm.add(layers.Dropout(0.5))
+model_lstm.add(layers.LSTM(100))
+model_lstm.add(layers.Dense(1, activation='sigmoid'))
+model_lstm.compile(
+    loss='binary_crossentropy', optimizer=optimizers.Adam(learning_rate=0.001), metrics=['accuracy']
+)
+history = model_lstm.fit(x_train, y_train, epochs=2, batch_size=16)
+loss, accuracy = model_lstm.evaluate(x_train, y_train)
+answers = model_lstm(x_train)
+model_lstm.summary()
+"""
+
+
+@pytest.mark.parametrize("library", ["keras", "unrolled"])
+def test_the_script_of_the_article_runs_on_both(library, capsys):
+    rng = np.random.default_rng(0)
+    names = {"x_train": rng.integers(1, 10_000, (32, 12)), "y_train": rng.integers(0, 2, 32)}
+    exec(f"from {library} import Sequential, layers, optimizers\n{ARTICLE}", names)
+    history = names["history"].history
+    assert set(history) == {"loss", "accuracy"}
+    assert len(history["loss"]) == 2
+    assert 0 < names["loss"] < 1
+    assert 0 <= names["accuracy"] <= 1
+    assert names["answers"].shape == (32, 1)
+    assert "1,160,901" in capsys.readouterr().out
