@@ -38,8 +38,8 @@ class Cell(NamedTuple):
     states, gates: their names, in the order in which the functions give them.
     step: x_t W, h_{t-1}, carried, U, b -> the new states, the gates; (B, H) each. `carried` is the
     state that also goes past the weights: c_{t-1} in an LSTM, h_{t-1} in a GRU.
-    slopes: h_{t-1} of all steps, all states, all gates -> arrays (T, B, H), derivatives of one
-    thing within the cell by another, of which each step back needs its own.
+    slopes: h_{t-1} of all steps, all states, all gates -> the derivatives within the cell that the
+    way back multiplies by, (T, B, H) each. A step back takes them at its index.
     step_backward: the gradients that arrive at the states after the step, its slopes, U -> these
     gradients by all paths, delta (B, kH), and two that leave for the step before: the gradient of
     h_{t-1} through the weights, and past them that of `carried`. In an LSTM, "by all paths" adds to
@@ -96,7 +96,7 @@ def lstm_slopes(h: Array, states: Arrays, gates: Array) -> Arrays:
     i, f, g, o = gates  # (T, B, H) each
     c_before = states[1][:-1]  # c_{t-1} of all steps
     tanh_c = tanh(states[1][1:])  # tanh(c_t) of all steps
-    # A gate's slope is the factor of its own equation times a factor of eq-lstm-backward-pre. That
+    # A gate's slope is the factor of its own equation times one of eq-lstm-backward-pre. That
     # one is taken from the gate's value: i (1 - i) for i = σ(a_i), 1 - g² for g = tanh(a_g).
     slope_c = o * tanh_derivative(tanh_c)  # ∂h_t/∂c_t, factor of eq-lstm-backward-cell
     slope_i = g * sigmoid_derivative(i)  # ∂c_t/∂a_i, factor of eq-lstm-backward-input
@@ -279,7 +279,7 @@ def forward(
     xW = empty((T, B, W.shape[1]), x.dtype)
     np.matmul(rows(x), W, out=rows(xW))  # fills xW: x_t W of all steps at once
     for t in range(T):  # step t + 1 of the formulas: from index t of the states to t + 1
-        before = [state[t] for state in states]  # their h_{t-1}, c_{t-1}
+        before = [state[t] for state in states]  # h_{t-1}, c_{t-1} of the formulas
         h = dropped(before[0], keep)
         after, gates_of_step = cell.step(xW[t], h, before[-1], U, b)
         for state, new, old in zip(states, after, before, strict=True):
@@ -315,10 +315,10 @@ def backward(
     slopes = cell.slopes(h, states, gates)
     deltas = empty((*x.shape[:2], W.shape[1]), x.dtype)  # (T, B, kH)
     every = [np.empty_like(state) for state in states] if step_gradients else []
-    leaving = list(dstates)  # what leaves a step for the one before it; first, for the last step
+    leaving = list(dstates)  # what leaves a step for the one before; here, for the last
 
     for t in reversed(range(len(x))):  # step t + 1 of the formulas, as in `forward`
-        dh = leaving[0] + dy[t]  # their dh_t  eq-rnn-backward-hidden, eq-lstm-backward-hidden
+        dh = leaving[0] + dy[t]  # dh_t  eq-rnn-backward-hidden, eq-lstm-backward-hidden
         arriving = [dh, *leaving[1:]]  # at h_t, c_t
         slopes_of_step = [slope[t] for slope in slopes]
         complete, delta, through, past = cell.step_backward(arriving, slopes_of_step, U)
