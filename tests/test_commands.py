@@ -32,10 +32,11 @@ HERE = {
     "UNROLLED_DATA=imdb make run CH=02",
     ".venv/bin/python -m unrolled.experiments imdb --model lstm --seed 0",
 }
+BY_TEST_WHEEL = {"pip install .", 'pip install ".[fast]"'}  # what they bring, without a download
 
 
 def test_every_command_of_the_readme_is_run_by_someone():
-    assert set(shown_commands()) == BY_CI | HERE
+    assert set(shown_commands()) == BY_CI | HERE | BY_TEST_WHEEL
     assert set((ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()) >= BY_CI
 
 

@@ -22,7 +22,7 @@ from unrolled import recurrent
 
 pytest.importorskip("numba")
 from unrolled import kernels
-from unrolled.kernels import gru_before, rnn
+from unrolled.kernels import elements, gru_before, rnn
 from unrolled.kernels.embedding import sum_by_id
 
 SOURCE = Path(kernels.__file__).parents[2]
@@ -109,6 +109,7 @@ def put(place, value, given, rest):
 
 
 UNIT = 2.0**-24  # relative error of one rounding
+FLUSH = 2.0**-100  # gradients that are smaller become 0
 TANH, SIGMOID = 5e-7, 2.5e-7 + UNIT  # what `elements` promises; the latter rounds a sum more
 
 
@@ -124,7 +125,7 @@ class Rounded:
 
     def __init__(self, value, error=0.0, roundings=0.0):
         self.value, size = np.asarray(value, float), np.abs(value) + error
-        self.error = error + roundings * UNIT * size + 1e-37
+        self.error = error + roundings * UNIT * size + FLUSH
 
     def __add__(self, other):
         other = rounded(other)
@@ -460,6 +461,34 @@ def test_threads_side_by_side_give_the_same_bits(name):
     for ours, theirs in zip(apart, together, strict=True):
         for our, their in zip(ours, theirs, strict=True):
             np.testing.assert_array_equal(our, their)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", CELLS)
+def test_a_gradient_that_fades_ends_before_it_is_subnormal(name, dtype):
+    given, (dy, dstates, _) = case(name, 4000, 2, 3, 4, dtype)
+    given[4] *= 0.3  # U, so that it fades fast
+    dy[:-1] = 0
+    states = len(CELLS[name].states)
+    ours = run(kernels, name, given, (dy, dstates, None))[-states:]
+    theirs = run(recurrent, name, given, (dy, dstates, None))[-states:]
+    smallest = np.finfo(dtype).tiny
+    for our, their in zip(ours, theirs, strict=True):
+        faded = np.abs(their) < smallest
+        assert faded[0].all()
+        assert faded[-2].mean() < 0.5
+        assert not our[faded].any()
+        assert np.abs(our[our != 0]).min() >= smallest
+        np.testing.assert_allclose(our, their, rtol=1e-3, atol=smallest * 2.0**30)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_only_what_is_nearly_subnormal_is_flushed(dtype):
+    limit = np.finfo(dtype).tiny * dtype(2.0**26)
+    below = limit * dtype(0.99)
+    d = np.array([[limit, -limit, below, -below, np.nan, -np.inf, 0]], dtype)
+    elements.add(d, np.zeros_like(d))
+    np.testing.assert_array_equal(d, [[limit, -limit, 0, 0, np.nan, -np.inf, 0]])
 
 
 @pytest.mark.parametrize("ids_dtype", [np.int32, np.int64, np.uint16])

