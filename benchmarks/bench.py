@@ -1,6 +1,6 @@
 """How fast `unrolled` is, against Keras and against the machine's own limit; `make bench`.
 
-    python benchmarks/bench.py [step epoch predict lists memory earlier compile scaling import]
+    python benchmarks/bench.py [step epoch predict lists memory earlier fading compile scaling import]
 
 Contestants take turns, at least seven each after one to warm up, on the same data, each in a
 process of its own that sleeps while the others work; compared are medians. What was measured goes
@@ -174,15 +174,17 @@ def vector_products() -> Step:
     return work
 
 
-def lstm(B: int, T: int, H: int, engine: str = "compiled") -> Step:
-    """One LSTM forward and back."""
+def lstm(B: int, T: int, H: int, engine: str = "compiled", fading: bool = False) -> Step:
+    """One LSTM forward and back, from a gradient of each output, or of the last one: it fades."""
     set_engine(engine)
     layer = layers.LSTM(H, return_sequences=True)
     x = np.random.default_rng(0).random((B, T, H), np.float32)
 
     def work() -> None:
-        y, cache = layer.forward(x, training=True)
-        layer.backward(y, cache)
+        dy, cache = layer.forward(x, training=True)
+        if fading:
+            dy[:, :-1] = 0
+        layer.backward(dy, cache)
 
     return work
 
@@ -334,6 +336,17 @@ def earlier() -> dict[str, Any]:
     return found
 
 
+def fading() -> dict[str, Any]:
+    """One LSTM, forward and back, when the gradient fades, against when each step has its own."""
+    found: dict[str, Any] = {}
+    for engine in ("compiled", "plain"):
+        ways = {"fading": True, "each step": False}
+        seconds = taking_turns({how: (lstm, 64, T, H, engine, only) for how, only in ways.items()})
+        found[f"seconds, {engine}"] = seconds
+        found[f"fading against each step, {engine}"] = ratio(seconds, "fading", "each step")
+    return found
+
+
 FIRST_USE = """
 import time
 start = time.perf_counter()
@@ -416,6 +429,7 @@ PARTS = {
     "lists": lists,
     "memory": memory,
     "earlier": earlier,
+    "fading": fading,
     "compile": compiling,
     "scaling": scaling,
     "import": importing,

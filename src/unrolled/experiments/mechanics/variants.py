@@ -55,11 +55,11 @@ class Settings:
 
 
 class StepLoop:
-    """A cell's step functions in a loop over time, with the `forward` and `backward` of a layer.
+    """A cell's step functions over all time steps, with the `forward` and `backward` of a layer.
 
-    step, backward: as in `unrolled.cells`, for a cell with the states h and c. weights: float32,
-    kernel first. x (B, T, D) is filled up with zeros to the kernel's features. frozen: columns of
-    kernel, recurrent kernel and bias that are not trained.
+    step, backward: as in `unrolled.cells`, for a cell with so many states. weights: float32, kernel
+    first. x (B, T, D) is filled up with zeros to the kernel's features. frozen: columns of kernel,
+    recurrent kernel and bias that are not trained.
     """
 
     def __init__(
@@ -67,47 +67,26 @@ class StepLoop:
         step: Callable[..., Any],
         backward: Callable[..., Any],
         weights: list[Array],
+        states: int = 2,
         frozen: slice = slice(0),
     ) -> None:
-        self._step, self._step_backward, self.frozen = step, backward, frozen
+        self._step, self._step_backward, self.states, self.frozen = step, backward, states, frozen
         self.weights = [w.astype("float32") for w in weights]
 
     def forward(self, x: Array, training: bool = False) -> tuple[Array, list[Any]]:
         """The states h (B, T, H), and the cache of each step."""
         x = np.pad(x, ((0, 0), (0, 0), (0, len(self.weights[0]) - x.shape[2])))
-        h = c = np.zeros((len(x), len(self.weights[1])), "float32")
-        states, caches = [], list[Any]()
-        for t in range(x.shape[1]):
-            h, c, cache = self._step(x[:, t], h, c, *self.weights)
-            states.append(h)
-            caches.append(cache)
-        return np.stack(states, axis=1), caches
+        zeros = np.zeros((len(x), len(self.weights[1])), "float32")
+        states, caches = cells.unroll(self._step, x, [zeros] * self.states, *self.weights)
+        return states[0], caches
 
     def backward(self, dy: Array, caches: list[Any]) -> tuple[None, list[Array]]:
         """From dy (B, T, H): no gradient of x, and those of the weights."""
-        dh = dc = np.zeros_like(dy[:, 0])
-        gradients = [np.zeros_like(w) for w in self.weights]
-        for t in reversed(range(len(caches))):
-            _, dh, dc, *parts = self._step_backward(dy[:, t] + dh, dc, caches[t])
-            for gradient, part in zip(gradients, parts, strict=True):
-                gradient += part
+        none = [0] * self.states
+        _, _, gradients = cells.unroll_backward(self._step_backward, dy, none, caches)
         for gradient in gradients[:3]:
             gradient[..., self.frozen] = 0
         return None, gradients
-
-
-def _one_state(step: Callable[..., Any], backward: Callable[..., Any]) -> tuple[Any, Any]:
-    """The step functions of a cell without c, with the arguments of a cell that has it."""
-
-    def step_2(x: Array, h: Array, c: Array, *weights: Array) -> Any:
-        h, cache = step(x, h, *weights)
-        return h, c, cache
-
-    def backward_2(dh: Array, dc: Array, cache: Any) -> Any:
-        dx, dh, *gradients = backward(dh, cache)
-        return dx, dh, dc, *gradients
-
-    return step_2, backward_2
 
 
 def _with_peepholes(
@@ -145,13 +124,13 @@ def _article(units: int) -> StepLoop:
 
 def _gru(units: int) -> StepLoop:
     kernel, U, bias = _weights(3, _as_many_parameters("GRU", units))
-    steps = _one_state(cells.gru_step, cells.gru_step_backward)
-    return StepLoop(*steps, [kernel, U, np.stack([bias, bias])])
+    weights = [kernel, U, np.stack([bias, bias])]
+    return StepLoop(cells.gru_step, cells.gru_step_backward, weights, states=1)
 
 
 def _rnn(units: int) -> StepLoop:
-    steps = _one_state(cells.rnn_step, cells.rnn_step_backward)
-    return StepLoop(*steps, _weights(1, _as_many_parameters("RNN", units)))
+    weights = _weights(1, _as_many_parameters("RNN", units))
+    return StepLoop(cells.rnn_step, cells.rnn_step_backward, weights, states=1)
 
 
 def _weights(blocks: int, units: int, features: int = 3) -> list[Array]:
