@@ -469,17 +469,12 @@ def test_a_gradient_that_fades_ends_before_it_is_subnormal(name, dtype):
     given, (dy, dstates, _) = case(name, 4000, 2, 3, 4, dtype)
     given[4] *= 0.3  # U, so that it fades fast
     dy[:-1] = 0
-    states = len(CELLS[name].states)
-    ours = run(kernels, name, given, (dy, dstates, None))[-states:]
-    theirs = run(recurrent, name, given, (dy, dstates, None))[-states:]
-    smallest = np.finfo(dtype).tiny
-    for our, their in zip(ours, theirs, strict=True):
-        faded = np.abs(their) < smallest
-        assert faded[0].all()
-        assert faded[-2].mean() < 0.5
-        assert not our[faded].any()
-        assert np.abs(our[our != 0]).min() >= smallest
-        np.testing.assert_allclose(our, their, rtol=1e-3, atol=smallest * 2.0**30)
+    for engine in (kernels, recurrent):
+        every = run(engine, name, given, (dy, dstates, None))[-len(CELLS[name].states) :]
+        for d in every:
+            assert not d[0].any()
+            assert d[-2].any()
+            assert np.abs(d[d != 0]).min() >= np.finfo(dtype).tiny
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -487,8 +482,10 @@ def test_only_what_is_nearly_subnormal_is_flushed(dtype):
     limit = np.finfo(dtype).tiny * dtype(2.0**26)
     below = limit * dtype(0.99)
     d = np.array([[limit, -limit, below, -below, np.nan, -np.inf, 0]], dtype)
+    right = [[limit, -limit, 0, 0, np.nan, -np.inf, 0]]
+    np.testing.assert_array_equal(recurrent.flushed(d, limit), right)
     elements.add(d, np.zeros_like(d))
-    np.testing.assert_array_equal(d, [[limit, -limit, 0, 0, np.nan, -np.inf, 0]])
+    np.testing.assert_array_equal(d, right)
 
 
 @pytest.mark.parametrize("ids_dtype", [np.int32, np.int64, np.uint16])

@@ -315,6 +315,7 @@ def backward(
     slopes = cell.slopes(h, states, gates)
     deltas = empty((*x.shape[:2], W.shape[1]), x.dtype)  # (T, B, kH)
     every = [np.empty_like(state) for state in states] if step_gradients else []
+    smallest = np.finfo(x.dtype).tiny * 2.0**26
     leaving = list(dstates)  # what leaves a step for the one before; here, for the last
 
     for t in reversed(range(len(x))):  # step t + 1 of the formulas, as in `forward`
@@ -330,6 +331,7 @@ def backward(
         # Both lead to h_{t-1} where it is the only state. In an LSTM `past` leads to c_{t-1}.
         before = [to_h + past] if len(states) == 1 else [to_h, past]
         leaving = [where_real(real, t, new, old) for new, old in zip(before, arriving, strict=True)]
+        leaving = [flushed(gradient, smallest) for gradient in leaving]
         if cut is not None and cut[t]:
             leaving = [np.zeros_like(gradient) for gradient in leaving]
     if step_gradients:
@@ -364,6 +366,15 @@ def rows(a: Array) -> Array:
 def dropped(h: Array, keep: Any) -> Array:
     """h as the weights see it under recurrent dropout, or a gradient on its way back to it."""
     return h if keep is None else h * keep
+
+
+def flushed(gradient: Array, smallest: Any) -> Array:
+    """The gradient, with 0 in place of numbers that would soon be subnormal.
+
+    Over a subnormal number, below 2^-126 in float32, a processor takes far longer. A gradient that
+    fades over the steps gets there; so it ends 26 powers of 2 before.
+    """
+    return np.where(np.abs(gradient) < smallest, 0, gradient)
 
 
 def where_real(real: Any, t: int, new: Any, old: Any) -> Any:

@@ -112,11 +112,7 @@ def _flushed_float64(a: Any) -> Any:
 
 
 def flushed(a: Any) -> Any:
-    """The gradient a, or 0 where it is so small that it would soon be subnormal.
-
-    Below 2^-126 (float32; 2^-1022 in float64) a processor takes a hundred times as long for a
-    product. A gradient that fades over the time steps gets there, so it ends 26 powers of 2 before.
-    """
+    """The gradient a, or 0 where it would soon be subnormal, as in `recurrent.flushed`."""
     return _flushed_float32(a) if isinstance(a, np.float32) else _flushed_float64(a)
 
 
