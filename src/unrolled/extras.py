@@ -16,7 +16,7 @@ def need(package: str, extra: str) -> Any:
         ) from None
 
 
-def progress(*arguments: Any, disable: bool = False, **options: Any) -> Any:
+def progress(*arguments: Any, disable: bool | None = False, **options: Any) -> Any:
     """A progress bar, tqdm's, with its arguments; the bare iterable if disabled."""
     if disable and arguments:
         return arguments[0]
