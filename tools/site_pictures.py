@@ -127,7 +127,7 @@ def preview(path: Path) -> None:
         canvas.text(
             0.06,
             0.60,
-            "every formula is run, every claim is measured",
+            "every formula is run, every result can be made again",
             color="#f2b98c",
             size=20,
         )
