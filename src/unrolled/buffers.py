@@ -37,10 +37,29 @@ def empty(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     try:
         block = _waiting[size].pop()
     except IndexError:
+        _make_room(size)
         block = memoryview(np.empty(size, np.uint8))  # type: ignore[arg-type]
     array = np.frombuffer(block, dtype)  # all views of it hold it, not the block
     weakref.finalize(array, _put_back, block).atexit = False
     return array.reshape(shape)
+
+
+def _make_room(size: int) -> None:
+    """Give at least so many bytes that wait back to the system, if there are as many.
+
+    So batches of another shape take the place of what an earlier shape has left, and memory does
+    not grow: the smallest that is large enough goes, or else the largest ones.
+    """
+    while size > 0:
+        sizes = sorted(other for other, blocks in list(_waiting.items()) if blocks)
+        if not sizes:
+            return
+        chosen = next((other for other in sizes if other >= size), sizes[-1])
+        try:
+            _waiting[chosen].pop()
+        except IndexError:  # another thread was faster
+            continue
+        size -= chosen
 
 
 def _put_back(block: memoryview) -> None:
