@@ -10,7 +10,7 @@ from test_datasets_archive import pack
 from unrolled import datasets, saving, set_random_seed
 from unrolled.datasets import DataError, imdb
 from unrolled.experiments.__main__ import main
-from unrolled.experiments.reviews import ablation, best, fast, race
+from unrolled.experiments.reviews import ablation, best, fast, race, selftraining
 from unrolled.experiments.shared import parts, quick, reader, vectors
 from unrolled.experiments.shared.record import read_results
 from unrolled.gradcheck import check_layer
@@ -398,3 +398,82 @@ def test_copies_of_measured_reviews_are_no_unlabelled_texts(monkeypatch):
     monkeypatch.setattr(reader.datasets, "load_unlabelled", lambda: np.array(texts, dtype=object))
     assert reader.unlabelled_texts("imdb", [np.array([1, 5, 6]), [1, 8]]) == [[1, 5], [1, 7]]
     assert reader.unlabelled_texts("sample", [[1, 5]]) == []
+
+
+@pytest.fixture
+def more_texts(monkeypatch):
+    """Synthetic reviews that come without their labels."""
+    (x, _), _ = datasets.load_sample(30, 2, seed=7)
+    monkeypatch.setattr(selftraining, "unlabelled_texts", lambda data, measured: [*x])
+    return [*x]
+
+
+TINY = {"data": "sample", "num_words": 600, "tokens": 20, "dimensions": 4, "units": 4}
+
+
+def test_self_training_learns_the_labels_that_each_variant_names(
+    few, more_texts, tmp_path, monkeypatch
+):
+    trained = {}
+
+    def recorded(settings, reviews, *others, unlabelled, soft_labels):
+        names = list(selftraining.VARIANTS)
+        trained[names[len(trained)]] = unlabelled, soft_labels, settings
+        return reader.train(
+            settings, reviews, *others, unlabelled=unlabelled, soft_labels=soft_labels
+        )
+
+    monkeypatch.setattr(selftraining, "train", recorded)
+    monkeypatch.setattr(selftraining, "STUDENT_EPOCHS", 1)
+    settings = selftraining.Settings(**TINY, vote_bits=12)
+    result = selftraining.run(settings, tmp_path)
+
+    def answers(name):
+        return np.array(json.loads((tmp_path / f"{name}.json").read_text())["unlabelled"])
+
+    teacher, counted = answers("teacher"), answers("nbsvm")
+    assert len(teacher) == len(counted) == len(more_texts) == result["figures"]["unlabelled"]
+    assert not np.array_equal(teacher, answers("soft"))
+    expected = {
+        "soft": teacher,
+        "hard": teacher > 0.5,
+        "two_teachers": (teacher + counted) / 2,
+        "averaged": teacher,
+        "no_word_dropout": teacher,
+        "second_round": answers("soft"),
+    }
+    for name, (unlabelled, labels, _) in trained.items():
+        assert len(unlabelled) == len(labels)
+        np.testing.assert_allclose(labels, expected.get(name, []))
+    assert set(trained) - set(expected) == {"teacher", "longer"}
+    assert trained["longer"][2].epochs > trained["teacher"][2].epochs
+    assert trained["averaged"][2].average > 0 == trained["no_word_dropout"][2].word_dropout
+    names = {"nbsvm", *selftraining.VARIANTS, "nbsvm_soft"}
+    assert set(result["figures"]["validation_accuracy"]) == names
+
+
+def test_self_training_goes_on_where_it_stopped(few, more_texts, tmp_path, monkeypatch):
+    monkeypatch.setattr(selftraining, "STUDENT_EPOCHS", 1)
+    settings = selftraining.Settings(**TINY, vote_bits=12)
+    first = selftraining.run(settings, tmp_path)
+    (tmp_path / "hard.json").unlink()
+    trained = []
+    monkeypatch.setattr(
+        selftraining, "train", lambda *a, **k: trained.append(a) or reader.train(*a, **k)
+    )
+    assert selftraining.run(settings, tmp_path)["figures"] == first["figures"]
+    assert len(trained) == 1
+
+
+def test_a_reader_learns_soft_labels_as_labels(few):
+    """Trained on texts alone whose soft labels say the opposite, it says the opposite."""
+    plain = {"vectors": 0, "votes": 0, "frozen": 0, "dropout": 0.0, "word_dropout": 0.0}
+    settings = reader.Settings(**SMALL | plain | {"epochs": 20, "learning_rate": 0.05})
+    reviews = reader.load_reviews(settings)
+    none = reader.Reviews(
+        reviews.x[:0], reviews.y[:0], reviews.movies[:0], reviews.x_measured, reviews.y_measured
+    )
+    soft = np.where(reviews.y == 1, 0.1, 0.9)
+    model, _ = reader.train(settings, none, unlabelled=list(reviews.x), soft_labels=soft)
+    says = reader.predict(model, reviews.x, settings.tokens)
+    assert says[reviews.y == 1].mean() < 0.3 < 0.7 < says[reviews.y == 0].mean()

@@ -5,6 +5,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 from unrolled import datasets, load_model, saving
 from unrolled.activations import sigmoid
@@ -205,3 +206,19 @@ def test_int8_measures_each_format_of_the_same_weights(results, few):
     assert sizes[0] / 4 < sizes[2] < sizes[4] < sizes[3] < sizes[0] / 3
     assert 0 < formats["int8 per column"]["mean_change"] < 0.02
     assert formats["float16"]["mean_change"] < formats["int8 per array"]["mean_change"]
+
+
+def test_a_soft_label_counts_as_two_weighted_ones():
+    """As many copies of a review as its label says in tenths, with one label or the other."""
+    rng = np.random.default_rng(0)
+    x = csr_array((rng.random((40, 6)) < 0.5).astype(np.float32))
+    p = rng.integers(1, 10, 40) / 10
+    tenths = np.rint(10 * p).astype(int)
+    copies = np.repeat(np.arange(40), 10)
+    labels = np.concatenate([np.arange(10) < n for n in tenths]).astype(int)
+    soft = linear.fit(x, p, penalty=1.0)
+    hard = linear.fit(x[copies], labels, penalty=0.1)  # ten times the rows weigh ten times
+    np.testing.assert_allclose(soft.coef_, hard.coef_, rtol=1e-2, atol=1e-3)
+    ratio = linear.log_count_ratio(x, p, smoothing=1.0)
+    repeated = linear.log_count_ratio(x[copies], labels, smoothing=10.0)
+    np.testing.assert_allclose(ratio, repeated, atol=1e-12)

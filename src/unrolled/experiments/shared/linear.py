@@ -15,10 +15,12 @@ def ngrams(ids: Sequence[int], longest: int) -> Iterable[tuple[int, ...]]:
 def log_count_ratio(counts: Any, labels: np.ndarray, smoothing: float = 1.0) -> np.ndarray:
     """Naive Bayes log-count ratio of every feature (eq-nb-ratio).
 
-    counts: (N, F) sparse presence of features; labels: (N,) of 0 and 1. Returns (F,) floats.
+    counts: (N, F) sparse presence of features; labels: (N,) from 0 to 1, the share of a review
+    that counts as positive. Returns (F,) floats.
     """
-    positive = smoothing + np.asarray(counts[labels == 1].sum(axis=0), dtype=float).ravel()
-    negative = smoothing + np.asarray(counts[labels == 0].sum(axis=0), dtype=float).ravel()
+    labels = np.asarray(labels, dtype=float)
+    positive = smoothing + counts.T @ labels
+    negative = smoothing + counts.T @ (1 - labels)
     return np.log(positive / positive.sum()) - np.log(negative / negative.sum())
 
 
@@ -56,7 +58,21 @@ class Features:
 
 
 def fit(features: Any, labels: np.ndarray, penalty: float) -> Any:
-    """Logistic regression with inverse penalty `penalty`."""
+    """Logistic regression with inverse penalty `penalty`.
+
+    features: (N, F) sparse; labels: (N,) from 0 to 1. A row whose label p is neither 0 nor 1 is
+    learned as two: with label 1 and weight p, and with label 0 and weight 1 - p.
+    """
+    from scipy.sparse import vstack  # type: ignore[import-untyped]
     from sklearn.linear_model import LogisticRegression
 
-    return LogisticRegression(C=penalty, solver="liblinear", max_iter=1000).fit(features, labels)
+    soft = np.flatnonzero((labels > 0) & (labels < 1))
+    likely = np.maximum(labels, 1 - labels)
+    if soft.size:
+        features = vstack([features, features[soft]], format="csr")
+        features.indices = features.indices.astype(np.int32)  # liblinear takes no others
+        features.indptr = features.indptr.astype(np.int32)
+    classes = np.concatenate([labels > 0.5, labels[soft] <= 0.5])
+    weights = np.concatenate([likely, 1 - likely[soft]])
+    classifier = LogisticRegression(C=penalty, solver="liblinear", max_iter=1000)
+    return classifier.fit(features, classes.astype(int), sample_weight=weights)

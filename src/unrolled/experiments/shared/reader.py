@@ -1,6 +1,6 @@
 """The best reader of reviews: how it is built, trained, rounded, stored, loaded (chapter 8)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -157,14 +157,23 @@ def train(
     votes: np.ndarray | None = None,
     folds: np.ndarray | None = None,
     verbose: int = 0,
+    unlabelled: Sequence[Sequence[int]] = (),
+    soft_labels: Sequence[float] | np.ndarray = (),
 ) -> tuple[Sequential, dict[str, list[float]]]:
-    """The trained reader, and the mean loss and accuracy of each epoch."""
+    """The trained reader, and the mean loss and accuracy of each epoch.
+
+    soft_labels: for each text of `unlabelled` the probability that it is positive, as some teacher
+    gives it; the reader learns them as it learns labels. No vote has seen the label of such a
+    text, so it takes the votes that have seen all labels.
+    """
     set_random_seed(settings.seed)
     model = build_model(settings, vectors, votes)
     x = [shortened(ids, settings.tokens) for ids in reviews.x]
     if votes is not None and folds is not None:
         x = [[FOLD + int(k), *ids[1:]] for k, ids in zip(folds, x, strict=True)]
-    return model, fit(model, settings, x, reviews.y, settings.average, verbose)
+    x += [shortened(ids, settings.tokens) for ids in unlabelled]
+    y = np.concatenate([reviews.y, soft_labels]).astype(np.float32)
+    return model, fit(model, settings, x, y, settings.average, verbose)
 
 
 def predict(model: Sequential, x: Any, tokens: int) -> np.ndarray:

@@ -1,0 +1,163 @@
+"""Self-training: what the best reader learns from its own answers on reviews without labels.
+
+A teacher, the best reader of `best`, learns from the labelled reviews and gives every unlabelled
+one the probability that it is positive. A student, a new reader, learns from both: the soft labels
+of Lee (2013), in one round. Each variant changes one thing. Measured on movies held out; the test
+set is not read. The last two have the same soft labels and no recurrent layer. Book: chapter 8.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unrolled.experiments.shared import reader
+from unrolled.experiments.shared.measures import Clock
+from unrolled.experiments.shared.reader import load_reviews, predict, train, unlabelled_texts
+from unrolled.experiments.shared.record import Runs, data_entry, write_json
+from unrolled.experiments.shared.vectors import (
+    movie_folds,
+    nbsvm_probability,
+    ngram_votes,
+    word_vectors,
+)
+from unrolled.extras import progress
+
+NAMED_BY = ()
+RUNS: Runs = (({}, (0, 1, 2)),)
+TEACHERS = ("teacher", "soft")  # whose answers on the unlabelled texts others learn
+# For each variant: whose answers it learns, and what it changes in the reader's settings.
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "teacher": ("", {}),
+    "longer": ("", {"epochs": 6}),  # as many updates as a student makes
+    "soft": ("teacher", {}),
+    "hard": ("teacher, rounded", {}),
+    "two_teachers": ("teacher and NB-SVM", {}),
+    "averaged": ("teacher", {"average": 0.999}),
+    "no_word_dropout": ("teacher", {"word_dropout": 0.0}),
+    "second_round": ("soft", {}),
+}
+STUDENT_EPOCHS = 2
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The sizes, by default those of `best`, whose other settings all readers share."""
+
+    seed: int = field(default=0, metadata={"help": "seed of folds, vectors, weights and batches"})
+    data: str = field(
+        default="imdb",
+        metadata={"choices": ("imdb", "sample"), "help": "real or synthetic reviews"},
+    )
+    num_words: int = field(default=20_000, metadata={"help": "words with a vector"})
+    tokens: int = field(default=1000, metadata={"help": "tokens read: first quarter, last three"})
+    dimensions: int = field(default=200, metadata={"help": "numbers a word is given"})
+    units: int = field(default=64, metadata={"help": "units of the LSTM, in each direction"})
+    vote_bits: int = field(default=22, metadata={"help": "2 ** bits places for votes"})
+    unlabelled: int = field(default=50_000, metadata={"help": "unlabelled texts at most"})
+
+
+def soft_labels(names: str, answers: dict[str, np.ndarray]) -> np.ndarray:
+    """(M,) the labels of the unlabelled texts that a variant learns; () for no teacher.
+
+    names: as in VARIANTS; answers: for each teacher its (M,) probabilities.
+    """
+    if not names:
+        return np.empty(0)
+    first, _, rest = names.partition(" ")
+    mine = answers[first.rstrip(",")]
+    if rest == "rounded":
+        return np.rint(mine)
+    if rest == "and NB-SVM":
+        return (mine + answers["nbsvm"]) / 2
+    return mine
+
+
+def settings_of(settings: Settings, name: str) -> reader.Settings:
+    """The settings of the reader of a variant."""
+    names, change = VARIANTS[name]
+    size = {key: value for key, value in vars(settings).items() if key != "unlabelled"}
+    chosen = reader.Settings(measured_on="validation", **size)
+    if names:
+        chosen = replace(chosen, epochs=STUDENT_EPOCHS)
+    return replace(chosen, **change)
+
+
+def answers_of(
+    model: Any, tokens: int, reviews: Any, texts: Sequence[Sequence[int]]
+) -> dict[str, list[float]]:
+    """A reader's probabilities of the reviews it is measured on, and of the unlabelled texts."""
+    measured = predict(model, reviews.x_measured, tokens)
+    unlabelled = predict(model, texts, tokens) if texts else np.empty(0)
+    return {"measured": rounded(measured), "unlabelled": rounded(unlabelled)}
+
+
+def rounded(probability: np.ndarray) -> list[float]:
+    """As numbers that a JSON file holds without loss that matters."""
+    return [round(float(p), 5) for p in probability]
+
+
+def run(settings: Settings, partial: Path) -> dict[str, Any]:
+    """Train and measure each variant that `partial` does not hold yet."""
+    chosen = settings_of(settings, "teacher")
+    reviews = load_reviews(chosen)
+    texts = unlabelled_texts(settings.data, reviews.x_measured)[: settings.unlabelled]
+    clock = Clock()
+    everything: Any = [*reviews.x, *texts]
+    vectors = word_vectors(everything, chosen.num_words, chosen.dimensions, settings.seed)
+    clock.lap("vectors")
+    folds = movie_folds(reviews.movies, chosen.folds, settings.seed)
+    votes = ngram_votes(reviews.x, reviews.y, folds, chosen.vote_bits)
+    clock.lap("votes")
+    found: dict[str, dict[str, Any]] = {}
+
+    def read(name: str) -> dict[str, Any]:
+        """What a reader of this variant answers, once trained."""
+        variant, timer = settings_of(settings, name), Clock()
+        labels = soft_labels(VARIANTS[name][0], answers)
+        learned = texts if len(labels) else []
+        model, _ = train(
+            variant, reviews, vectors, votes, folds, unlabelled=learned, soft_labels=labels
+        )
+        timer.lap("fit")
+        asked = texts if name in TEACHERS else []
+        given = answers_of(model, variant.tokens, reviews, asked)
+        timer.lap("prediction")
+        return {**given, **timer.seconds}
+
+    def count(name: str) -> dict[str, Any]:
+        """What NB-SVM answers, trained on the labels alone or on the soft labels too."""
+        timer = Clock()
+        x, y, asked = reviews.x, reviews.y, [*reviews.x_measured, *texts]
+        if name == "nbsvm_soft":
+            x, y = everything, np.concatenate([y, answers["teacher"]])
+        p = nbsvm_probability(x, y, asked, chosen.vote_bits)
+        timer.lap("fit")
+        measured, others = np.split(p, [len(reviews.x_measured)])
+        return {"measured": rounded(measured), "unlabelled": rounded(others), **timer.seconds}
+
+    answers: dict[str, np.ndarray] = {}
+    for name in progress(("nbsvm", *VARIANTS, "nbsvm_soft"), "self-training", file=sys.stderr):
+        kept = partial / f"{name}.json"
+        if not kept.exists():
+            write_json(kept, read(name) if name in VARIANTS else count(name))
+        found[name] = json.loads(kept.read_text(encoding="utf-8"))
+        answers[name] = np.array(found[name].pop("unlabelled"))
+    right = {
+        name: (np.array(given.pop("measured")) > 0.5) == reviews.y_measured
+        for name, given in found.items()
+    }
+    accuracy = {name: round(float(np.mean(which)), 5) for name, which in right.items()}
+    seconds = {
+        key: {name: given[key] for name, given in found.items()} for key in ("fit", "fit_cpu")
+    }
+    return {
+        "data": data_entry(settings.data),
+        "seconds": {**clock.seconds, **seconds},
+        "curves": {},
+        "figures": {"validation_accuracy": accuracy, "unlabelled": len(texts)},
+    }
