@@ -1,0 +1,1 @@
+"""Networks that write: experiments on the source code of Python's standard library."""
