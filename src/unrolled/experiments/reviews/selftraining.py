@@ -28,7 +28,7 @@ from unrolled.experiments.shared.vectors import (
 from unrolled.extras import progress
 
 NAMED_BY = ()
-RUNS: Runs = (({}, (0, 1, 2)),)
+RUNS: Runs = ()
 TEACHERS = ("teacher", "soft")  # whose answers on the unlabelled texts others learn
 # For each variant: whose answers it learns, and what it changes in the reader's settings.
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
