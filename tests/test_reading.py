@@ -74,11 +74,22 @@ def test_minutes_add_up() -> None:
     assert page.minutes == pytest.approx(10 + 1 + 2 + 1 + 1)
 
 
+def test_a_folded_box_takes_no_time() -> None:
+    folded = "```{admonition} What changed\n:class: note dropdown\nThree words here.\n```\n"
+    assert reading.content(f"{folded}Two words.\n").words == 2
+    assert reading.content(folded.replace(" dropdown", "")).words == 3
+
+
 def test_folded_code_takes_no_time() -> None:
     shown = "```{code-cell} ipython3\nx = 1\n```\n"
     folded = "```{code-cell} ipython3\n:tags: [hide-input]\nx = 1\n```\n"
     assert reading.content(shown).lines == 1
     assert reading.content(folded).lines == 0
+
+
+@pytest.mark.parametrize("call", ["table(...)", "figures.table(...)", "figures.text_table(...)"])
+def test_a_table_that_a_cell_shows_is_counted(call: str) -> None:
+    assert reading.content(f"```{{code-cell}} ipython3\n{call}\n```\n").tables == 1
 
 
 @pytest.mark.parametrize(
