@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 
+import right_bits
 from test_datasets_archive import pack
 from unrolled import datasets, saving, set_random_seed
 from unrolled.datasets import DataError, imdb
@@ -258,6 +259,9 @@ def test_the_best_reader_learns_from_votes(measured_on, tmp_path):
     result = best.run(settings, tmp_path)
     assert result["figures"][f"{measured_on}_accuracy"] > 0.8
     assert ("test_accuracy" in result["figures"]) == (measured_on == "test")
+    answers = right_bits.pairs(result["figures"])
+    assert len(answers) == 3  # the reader, NB-SVM, and both together
+    assert all(right_bits.agree(bits, accuracy) for bits, accuracy in answers)
     assert result["seconds"]["training"] > 0
 
 
@@ -391,6 +395,11 @@ def test_the_fast_reader_runs_and_is_recorded(tmp_path, monkeypatch):
     assert main(["fast", *arguments]) == 0
     (result,) = read_results("fast")
     assert result["figures"]["test_accuracy"] > 0.7
+    assert right_bits.agree(result["figures"]["right_bits"], result["figures"]["test_accuracy"])
+    assert main(["fast", "--measured-on=validation", *arguments]) == 0
+    chosen = read_results("fast")[1]["figures"]
+    assert chosen.keys() == {"validation_accuracy", "right_bits", "parameters"}
+    assert right_bits.agree(chosen["right_bits"], chosen["validation_accuracy"])
     assert len(result["curves"]["loss"]) == 4
     seconds = result["seconds"]
     assert seconds["training"] == pytest.approx(seconds["vectors"] + seconds["fit"])
