@@ -52,6 +52,21 @@ class TestMcNemar:
         assert paired.mcnemar(one, one) == 1
 
 
+class TestLargestError:
+    def test_it_is_that_of_systems_that_never_err_together(self):
+        one, other = answers(both=700, first=200, second=100, neither=0)
+        expected = np.std(one.astype(int) - other) / np.sqrt(1000)
+        found = paired.largest_error(one.mean(), other.mean(), 1000)
+        assert found == pytest.approx(expected)
+        one, other = answers(both=750, first=150, second=50, neither=50)
+        assert np.std(one.astype(int) - other) / np.sqrt(1000) < found
+
+    def test_systems_that_err_on_most_reviews_have_to_agree_on_some(self):
+        one, other = answers(both=0, first=300, second=400, neither=300)
+        expected = np.std(one.astype(int) - other) / np.sqrt(1000)
+        assert paired.largest_error(0.3, 0.4, 1000) == pytest.approx(expected)
+
+
 class TestDifference:
     def test_equal_answers_differ_by_nothing(self):
         one, _ = answers(5, 5, 0, 3)

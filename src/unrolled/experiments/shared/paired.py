@@ -59,6 +59,18 @@ def mcnemar(first: np.ndarray, second: np.ndarray) -> float:
     return min(1.0, 2 * as_far / 2**n)
 
 
+def largest_error(first: float, second: float, count: int) -> float:
+    """The largest standard error that the difference of two accuracies can have.
+
+    For systems that read the same `count` reviews, of which only the accuracies are known. It is
+    largest if they never err on the same review, or err together as seldom as they can; the more
+    often they do, the smaller it is.
+    """
+    wrong = (1 - first) + (1 - second)
+    one_right = min(wrong, 2 - wrong)  # the largest share of reviews on which one alone is right
+    return math.sqrt((one_right - (first - second) ** 2) / count)
+
+
 def difference(first: Any, second: Any, groups: Any = None, seed: int = 0) -> Difference:
     """How far the first is ahead, with a bootstrap interval: reviews are drawn again, in pairs.
 
