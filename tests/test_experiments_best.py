@@ -6,12 +6,13 @@ from functools import partial
 import numpy as np
 import pytest
 
+import right_bits
 from test_datasets_archive import pack
 from unrolled import datasets, saving, set_random_seed
 from unrolled.datasets import DataError, imdb
 from unrolled.experiments.__main__ import main
 from unrolled.experiments.reviews import ablation, best, fast, race, selftraining
-from unrolled.experiments.shared import parts, quick, reader, vectors
+from unrolled.experiments.shared import paired, parts, quick, reader, vectors
 from unrolled.experiments.shared.record import read_results
 from unrolled.gradcheck import check_layer
 from unrolled.layers import LSTM, Bidirectional
@@ -147,6 +148,7 @@ def test_gradients_of_the_parts_agree_with_differences():
     for layer in (
         parts.MaxAndMean(),
         parts.MaxAndMean(beside=2),
+        parts.SumOfVotes(2),
         parts.Beside(LSTM(3, return_sequences=True), 2),
         parts.Beside(Bidirectional(LSTM(3, return_sequences=True)), 1),
     ):
@@ -162,6 +164,14 @@ def test_max_and_mean_look_at_real_steps_only():
     assert y.tolist() == [[2.0, 1.5]]
     y = parts.MaxAndMean(beside=1)(np.concatenate([x, -x], axis=2), mask=[[0, 1, 1]])
     assert y.tolist() == [[2.0, 1.5, -3.0 / parts.SCALE]]
+
+
+def test_the_sum_of_votes_is_what_stands_beside_maximum_and_mean():
+    x = np.random.default_rng(0).standard_normal((2, 4, 5))
+    mask = np.array([[0, 1, 1, 1], [1, 1, 1, 1]])
+    total = parts.SumOfVotes(3)(x, mask)
+    np.testing.assert_allclose(total, (x * mask[:, :, None]).sum(axis=1)[:, 2:] / parts.SCALE, 1e-6)
+    np.testing.assert_array_equal(total, parts.MaxAndMean(beside=3)(x, mask)[:, 4:])
 
 
 def test_the_rate_rises_and_falls_and_the_mean_of_weights_follows():
@@ -249,6 +259,9 @@ def test_the_best_reader_learns_from_votes(measured_on, tmp_path):
     result = best.run(settings, tmp_path)
     assert result["figures"][f"{measured_on}_accuracy"] > 0.8
     assert ("test_accuracy" in result["figures"]) == (measured_on == "test")
+    answers = right_bits.pairs(result["figures"])
+    assert len(answers) == 3  # the reader, NB-SVM, and both together
+    assert all(right_bits.agree(bits, accuracy) for bits, accuracy in answers)
     assert result["seconds"]["training"] > 0
 
 
@@ -326,6 +339,9 @@ def test_every_part_can_be_switched_off():
         ({"directions": 1, "pooling": "max"}, 3, 1, "LSTM", ["GlobalMaxPooling1D"]),
         ({"pair_bits": 6, "pooling": "mean"}, 3, 2, "Bidirectional", ["GlobalAveragePooling1D"]),
         ({}, 3, 1, "Beside", ["MaxAndMean"]),
+        ({"units": 0}, 3, 1, "MaxAndMean", []),
+        ({"units": 0, "pooling": "max", "votes": 0}, 0, 1, "GlobalMaxPooling1D", []),
+        ({"units": 0, "pooling": "votes"}, 3, 1, "SumOfVotes", []),
     ):
         settings = best.Settings(**SMALL | change)
         table = np.zeros((1, 3, 16), np.float16) if settings.votes else None
@@ -335,6 +351,30 @@ def test_every_part_can_be_switched_off():
         assert (text.num_votes, len(text.weights)) == (votes, pairs)
         kinds = [type(layer).__name__ for layer in others]
         assert kinds == [kind, *pooling, "Dense"]
+
+
+def test_a_pooling_is_refused_where_its_states_or_votes_are_missing():
+    table = np.zeros((1, 3, 16), np.float16)
+    for change, votes, words in (
+        ({"pooling": "last", "units": 0}, table, "no last state"),
+        ({"pooling": "votes", "units": 4}, table, "units=0"),
+        ({"pooling": "votes", "units": 0}, None, "it needs them"),
+    ):
+        settings = best.Settings(**SMALL | change)
+        with pytest.raises(ValueError, match=words):
+            reader.build_model(settings, None, votes)
+
+
+def test_votes_alone_start_as_their_sum():
+    settings = best.Settings(**SMALL | {"units": 0, "pooling": "votes"})
+    votes = np.random.default_rng(0).uniform(-1, 1, (1, 3, 64)).astype(np.float16)
+    model = reader.build_model(settings, None, votes)
+    ids = np.array([1, 5, 6, 5, 7])
+    total = 0.0
+    for n, places in enumerate(parts.ngram_buckets(ids, 3, 6)):
+        total += sum(votes[0, n, place] for place in dict.fromkeys(places.tolist()))
+    logit = np.log(p := model.predict([ids.tolist()])[0, 0]) - np.log(1 - p)
+    assert logit == pytest.approx(total, abs=1e-2)
 
 
 def test_a_variant_changes_what_its_name_says_and_nothing_else():
@@ -355,6 +395,11 @@ def test_the_fast_reader_runs_and_is_recorded(tmp_path, monkeypatch):
     assert main(["fast", *arguments]) == 0
     (result,) = read_results("fast")
     assert result["figures"]["test_accuracy"] > 0.7
+    assert right_bits.agree(result["figures"]["right_bits"], result["figures"]["test_accuracy"])
+    assert main(["fast", "--measured-on=validation", *arguments]) == 0
+    chosen = read_results("fast")[1]["figures"]
+    assert chosen.keys() == {"validation_accuracy", "right_bits", "parameters"}
+    assert right_bits.agree(chosen["right_bits"], chosen["validation_accuracy"])
     assert len(result["curves"]["loss"]) == 4
     seconds = result["seconds"]
     assert seconds["training"] == pytest.approx(seconds["vectors"] + seconds["fit"])
@@ -383,7 +428,7 @@ def test_the_ablation_goes_on_where_it_stopped(few, tmp_path, monkeypatch):
     monkeypatch.setattr(ablation, "train", lambda *a: trained.append(a) or reader.train(*a))
     first = ablation.run(settings, tmp_path)
     names = list(ablation.VARIANTS)
-    assert list(first["figures"]["validation_accuracy"]) == names
+    assert list(first["figures"]["validation_accuracy"]) == [*names, *ablation.COUNTED]
     assert len(trained) == len(names)
     for settings_of, _, given, votes, _ in trained:
         assert (given is not None, votes is not None) == (settings_of.vectors, settings_of.votes)
@@ -391,6 +436,24 @@ def test_the_ablation_goes_on_where_it_stopped(few, tmp_path, monkeypatch):
     second = ablation.run(settings, tmp_path)
     assert len(trained) == len(names) + 1
     assert second["figures"] == first["figures"]
+
+
+def test_the_ablation_keeps_every_answer_and_cuts_what_nbsvm_reads(few, tmp_path, monkeypatch):
+    settings = ablation.Settings(data="sample", num_words=600, dimensions=4, units=4, tokens=20)
+    monkeypatch.setattr(ablation, "VOTE_BITS", 12)
+    monkeypatch.setattr(ablation, "VARIANTS", {"all": ablation.VARIANTS["all"]})
+    figures = ablation.run(settings, tmp_path)["figures"]
+    given = reader.load_reviews(ablation.of_variant(settings, "all"))
+    count = len(given.y_measured)
+    for name, text in figures["right_bits"].items():
+        accuracy = paired.unpack(text, count).mean()
+        assert accuracy == pytest.approx(figures["validation_accuracy"][name], abs=1e-5)
+    for name, tokens in ("nbsvm", 10**6), ("nbsvm_cut", 20):
+        read = [parts.shortened(ids, tokens) for ids in given.x_measured]
+        says_positive = vectors.nbsvm_probability(given.x, given.y, read, bits=12) > 0.5
+        right = paired.unpack(figures["right_bits"][name], count)
+        np.testing.assert_array_equal(right, says_positive == given.y_measured)
+    assert figures["right_bits"]["nbsvm"] != figures["right_bits"]["nbsvm_cut"]
 
 
 def test_copies_of_measured_reviews_are_no_unlabelled_texts(monkeypatch):
@@ -441,6 +504,8 @@ def test_self_training_learns_the_labels_that_each_variant_names(
         "averaged": teacher,
         "no_word_dropout": teacher,
         "second_round": answers("soft"),
+        "no_lstm": teacher,
+        "no_lstm_trained_vectors": teacher,
     }
     for name, (unlabelled, labels, _) in trained.items():
         assert len(unlabelled) == len(labels)

@@ -7,7 +7,7 @@ from unrolled.experiments.shared import record
 
 
 def recorded(kernel, accuracy):
-    figures = {"test_accuracy": accuracy, "test_loss": 0.3}
+    figures = {"test_accuracy": accuracy, "test_loss": 0.3, "right_bits": kernel}
     return {"environment": {"blas": kernel}, "figures": figures, "seconds": {"training": 40.0}}
 
 
@@ -21,6 +21,7 @@ def test_a_name_for_which_blas_takes_a_kernel_again_is_left_out(monkeypatch, tmp
     monkeypatch.setattr(blas, "run_under", lambda kernel, *_: recorded(*taken[kernel]))
     found = blas.run(blas.Settings(data="sample"), tmp_path)
     assert found["figures"]["test_accuracy"] == {"Prescott": 0.8, "Sandybridge": 0.9}
+    assert found["figures"]["right_bits"] == {"Prescott": "Katmai", "Sandybridge": "Haswell"}
     assert found["seconds"] == {"Prescott": 40.0, "Sandybridge": 40.0}
     assert "took Haswell again: left out" in capsys.readouterr().out
 

@@ -7,13 +7,19 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
+import right_bits
 from unrolled import datasets, load_model, saving
 from unrolled.activations import sigmoid
 from unrolled.experiments.__main__ import main
 from unrolled.experiments.reviews import challenge, gates, models
-from unrolled.experiments.shared import linear, pairs, record, small
+from unrolled.experiments.shared import linear, paired, pairs, reader, record, small
+from unrolled.experiments.shared.parts import shortened
 from unrolled.experiments.trends import int8
 
+COMMANDS_OF_STORED = {
+    saving.read(saving.STORED / f"{name}.npz")[0]["command"]
+    for name in ("lstm", "gru", "rnn", "best")
+}
 TINY = {"data": "sample", "embedding": 4, "units": 3, "epochs": 2, "maxlen": 40}
 
 
@@ -52,6 +58,7 @@ def test_training_gives_the_same_weights_again_and_stores_only_the_books_model(r
     figures = result["figures"]
     assert len(figures["challenge_answers"]) == 160
     assert np.sum(figures["confusion"]) == figures["first_test_reviews"] == 60
+    assert right_bits.agree(figures["right_bits"], figures["test_accuracy"])
     assert figures["first_right"] == pytest.approx(60 * figures["test_accuracy"])
 
 
@@ -74,6 +81,42 @@ def test_choosing_reads_a_split_by_movie_and_not_the_test_set(results):
     settings = models.Settings("rnn", **TINY | {"validation": 0.3, "epochs": 1})
     figures = models.run(settings, results)["figures"]
     assert set(figures) == {"validation_loss", "validation_accuracy"}
+
+
+@pytest.mark.parametrize("model", ["gru", "best"])
+def test_a_stored_model_answers_as_it_does_elsewhere(results, few, model):
+    assert run("stored", model=model, data="sample") == 0
+    (result,) = record.read_results("stored")
+    figures = result["figures"]
+    assert np.sum(figures["confusion"]) == 60
+    assert right_bits.agree(figures["right_bits"], figures["test_accuracy"])
+    if model == "gru":
+        _, (x, y) = datasets.load_data(10_000, "sample")
+        probability = load_model("gru").predict([ids[-250:] for ids in x])[:, 0]
+    else:
+        _, (x, y) = datasets.load_data(source="sample")
+        probability = reader.load()[0].predict([shortened(ids, 1000) for ids in x])[:, 0]
+    right = paired.unpack(figures["right_bits"], 60)
+    np.testing.assert_array_equal(right, (probability > 0.5) == y)
+
+
+def test_only_seed_0_is_stored(results, few, capsys):
+    assert run("stored", model="gru", seed=1) == 1
+    assert "seed 0, not of 1" in capsys.readouterr().err
+
+
+def test_stored_models_are_as_accurate_as_when_they_were_trained():
+    """To a few reviews: another processor rounds otherwise."""
+    trained = {
+        run["settings"]["model"] if name == "models" else "best": run["figures"]["test_accuracy"]
+        for name in ("models", "best")
+        for run in record.read_results(name)
+        if run["command"] in COMMANDS_OF_STORED
+    }
+    found = {r["settings"]["model"]: r["figures"] for r in record.read_results("stored")}
+    assert found.keys() == trained.keys()
+    for name, figures in found.items():
+        assert figures["test_accuracy"] == pytest.approx(trained[name], abs=3e-4), name
 
 
 def test_scores_count_reviews_pairs_and_order():

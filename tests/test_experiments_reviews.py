@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+import right_bits
 from unrolled import Sequential, datasets
 from unrolled.experiments.reviews import (
     embeddings,
@@ -38,7 +39,12 @@ def results(tmp_path, monkeypatch):
 def recorded(module, **settings):
     """A run on made reviews, written and read again."""
     path = record.record(module, module.Settings(**SMALL | settings))
-    return json.loads(path.read_text(encoding="utf-8"))
+    found = json.loads(path.read_text(encoding="utf-8"))
+    answers = right_bits.pairs(found["figures"])
+    assert answers or module is validation  # which compares splits, not models
+    for bits, accuracy in answers:
+        assert right_bits.agree(bits, accuracy)
+    return found
 
 
 class TestMeasures:

@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+import right_bits
 from unrolled import datasets, set_random_seed
 from unrolled.batches import padded
 from unrolled.experiments.__main__ import main
@@ -210,6 +211,10 @@ def record_small(name, *options):
     """The run of an experiment on made reviews, recorded and read back."""
     assert main([name, *options]) == 0
     (result,) = record.read_results(name)
+    answers = right_bits.pairs(result["figures"])
+    assert answers
+    for bits, accuracy in answers:
+        assert right_bits.agree(bits, accuracy)
     return result
 
 

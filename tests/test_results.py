@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+import right_bits
 from unrolled.experiments import __main__ as command
 from unrolled.experiments.__main__ import main, modules
 from unrolled.experiments.reviews import imdb
@@ -54,6 +55,8 @@ def test_recorded_figures_agree_with_each_other(path):
             assert true_negative + false_positive == false_negative + true_positive == 12_500
             right = (true_negative + true_positive) / 25_000
             assert found["test_accuracy"] == pytest.approx(right, abs=1e-9)
+    for bits, accuracy in right_bits.pairs(figures):
+        assert right_bits.agree(bits, accuracy)
 
 
 @pytest.mark.parametrize(
@@ -270,6 +273,9 @@ def test_a_baseline_runs_on_the_made_reviews(results, model):
     (result,) = record.read_results("baselines")
     assert result["figures"]["test_accuracy"] > 0.5
     assert result["figures"]["validation_accuracy"] == max(result["curves"]["validation_accuracy"])
+    answers = right_bits.pairs(result["figures"])
+    assert len(answers) == 2  # on the movies held out, and on the test set
+    assert all(right_bits.agree(bits, accuracy) for bits, accuracy in answers)
 
 
 def test_ngrams_are_runs_of_neighbours():

@@ -72,5 +72,6 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
         "figures": {
             "test_accuracy": {k: found["figures"]["test_accuracy"] for k, found in runs.items()},
             "test_loss": {k: found["figures"]["test_loss"] for k, found in runs.items()},
+            "right_bits": {k: found["figures"]["right_bits"] for k, found in runs.items()},
         },
     }

@@ -1,7 +1,8 @@
 """What each part of the best reader is worth, alone, on movies held out.
 
 A small reader, always of the same size and trained for equally many steps, with one part switched
-on at a time, then with all of them, and with all but one. The test set is not read. Chapter 8.
+on at a time, then with all of them, and with all but one. Beside it the same readers without an
+LSTM, and NB-SVM, which the votes come from. The test set is not read. Chapter 8.
 """
 
 import json
@@ -14,9 +15,16 @@ import numpy as np
 
 from unrolled.experiments.shared import reader
 from unrolled.experiments.shared.measures import Clock
+from unrolled.experiments.shared.paired import pack
+from unrolled.experiments.shared.parts import shortened
 from unrolled.experiments.shared.reader import load_reviews, predict, train, unlabelled_texts
 from unrolled.experiments.shared.record import Runs, data_entry, write_json
-from unrolled.experiments.shared.vectors import movie_folds, ngram_votes, word_vectors
+from unrolled.experiments.shared.vectors import (
+    movie_folds,
+    nbsvm_probability,
+    ngram_votes,
+    word_vectors,
+)
 from unrolled.extras import progress
 
 NAMED_BY = ()
@@ -63,7 +71,14 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "all_frozen": {**ALL, "frozen": 1},
     "all_but_vectors": {**ALL, "vectors": 0},
     "all_but_votes": {**ALL, "votes": 0},
+    "no_lstm": {**POOLED, "units": 0},
+    "no_lstm_vectors": {**POOLED, "units": 0, "vectors": 1},
+    "no_lstm_votes": {**POOLED, "units": 0, "votes": 1},
+    "no_lstm_all": {**ALL, "units": 0},
+    "no_lstm_all_frozen": {**ALL, "units": 0, "frozen": 1},
+    "votes_only": {"pooling": "votes", "units": 0, "votes": 1},
 }
+COUNTED = ("nbsvm", "nbsvm_cut")  # NB-SVM on whole reviews, and on the tokens that readers see
 
 
 @dataclass(frozen=True)
@@ -85,14 +100,14 @@ class Settings:
 def of_variant(settings: Settings, name: str) -> reader.Settings:
     """The settings of the reader `name`."""
     size = {key: value for key, value in vars(settings).items() if key != "data"}
-    change = NOTHING | VARIANTS[name]
+    change = size | NOTHING | VARIANTS[name]
     return reader.Settings(
-        measured_on="validation", data=settings.data, vote_bits=VOTE_BITS, **size, **change
+        measured_on="validation", data=settings.data, vote_bits=VOTE_BITS, **change
     )
 
 
 def run(settings: Settings, partial: Path) -> dict[str, Any]:
-    """Train and measure each variant that `partial` does not hold yet."""
+    """Train and measure each variant, and NB-SVM, that `partial` does not hold yet."""
     reviews = load_reviews(of_variant(settings, "all"))
     clock = Clock()
     texts = [*reviews.x, *unlabelled_texts(settings.data, reviews.x_measured)]
@@ -102,21 +117,32 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
     folds = movie_folds(reviews.movies, of_variant(settings, "all").folds, settings.seed)
     votes = ngram_votes(reviews.x, reviews.y, folds, VOTE_BITS)
     clock.lap("votes")
-    figures: dict[str, dict[str, float]] = {}
-    for name in progress(VARIANTS, "ablation", file=sys.stderr):
-        kept = partial / f"{name}.json"
-        if not kept.exists():
-            chosen, timer = of_variant(settings, name), Clock()
+    cut = [shortened(ids, settings.tokens) for ids in reviews.x_measured]
+    counted = {"nbsvm": reviews.x_measured, "nbsvm_cut": cut}
+
+    def measure(name: str) -> dict[str, Any]:
+        timer = Clock()
+        found: dict[str, Any] = {}
+        if name in counted:
+            probability = nbsvm_probability(reviews.x, reviews.y, counted[name], VOTE_BITS)
+        else:
+            chosen = of_variant(settings, name)
             inputs = vectors if chosen.vectors else None, votes if chosen.votes else None
             model, history = train(chosen, reviews, *inputs, folds)
-            timer.lap("fit")
-            right = (
-                predict(model, reviews.x_measured, settings.tokens) > 0.5
-            ) == reviews.y_measured
-            found = {"validation_accuracy": float(np.mean(right)), "loss": history["loss"][-1]}
-            write_json(kept, {**found, **timer.seconds})
+            probability = predict(model, reviews.x_measured, settings.tokens)
+            found["loss"] = round(history["loss"][-1], 5)
+        timer.lap("fit")
+        right = (probability > 0.5) == reviews.y_measured
+        found["validation_accuracy"] = round(float(np.mean(right)), 5)
+        return {**found, "right_bits": pack(right), **timer.seconds}
+
+    figures: dict[str, dict[str, Any]] = {}
+    for name in progress((*VARIANTS, *COUNTED), "ablation", file=sys.stderr):
+        kept = partial / f"{name}.json"
+        if not kept.exists():
+            write_json(kept, measure(name))
         for figure, value in json.loads(kept.read_text(encoding="utf-8")).items():
-            figures.setdefault(figure, {})[name] = round(value, 5)
+            figures.setdefault(figure, {})[name] = value
     seconds = {name: figures.pop(name) for name in ("fit", "fit_cpu")}
     return {
         "data": data_entry(settings.data),

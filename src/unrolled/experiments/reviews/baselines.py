@@ -14,6 +14,7 @@ from typing import Any
 from unrolled import datasets
 from unrolled.experiments.shared.linear import Features, fit
 from unrolled.experiments.shared.measures import test_figures
+from unrolled.experiments.shared.paired import pack
 from unrolled.experiments.shared.record import Runs, data_entry
 
 NAMED_BY = ("model",)
@@ -54,10 +55,11 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
     features = Features(settings.model)
     f_kept = features.fit_transform(x_train[kept], y_train[kept])
     f_held_out = features.transform(x_train[held_out])
-    scores = {
-        penalty: float(fit(f_kept, y_train[kept], penalty).score(f_held_out, y_train[held_out]))
+    right = {
+        penalty: fit(f_kept, y_train[kept], penalty).predict(f_held_out) == y_train[held_out]
         for penalty in PENALTIES[settings.model]
     }
+    scores = {penalty: float(judged.mean()) for penalty, judged in right.items()}
     best = max(scores, key=lambda penalty: scores[penalty])
     chosen = time.perf_counter()
 
@@ -78,6 +80,7 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
             "penalty": best,
             "features": int(classifier.coef_.shape[1]),
             "validation_accuracy": scores[best],
+            "validation_right_bits": pack(right[best]),
             **test_figures(y_test, probability),
         },
     }

@@ -9,10 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from unrolled import datasets, saving
 from unrolled.experiments.shared.measures import Clock, test_figures
+from unrolled.experiments.shared.paired import pack
 from unrolled.experiments.shared.pairs import scores
 from unrolled.experiments.shared.reader import (
     Settings,
@@ -63,25 +62,25 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
     counted = nbsvm_probability(reviews.x, reviews.y, reviews.x_measured, settings.vote_bits)
     clock.lap("nbsvm")
 
-    def accuracy(p: np.ndarray) -> float:
-        return float(np.mean((p > 0.5) == reviews.y_measured))
-
+    beside = {"nbsvm": counted, "ensemble": (probability + counted) / 2}
     word_index = datasets.get_word_index(settings.data)
     answers = challenge_answers(model, word_index, settings.tokens)
     figures = test_figures(reviews.y_measured, probability)
     if settings.measured_on == "validation":
-        figures = {"validation_accuracy": figures["test_accuracy"]}
+        names = {"test_accuracy": "validation_accuracy", "right_bits": "right_bits"}
+        figures = {name: figures[key] for key, name in names.items()}
     right = (probability > 0.5) == reviews.y_measured
     figures |= {
         "first_test_reviews": len(right[:FIRST]),
         "first_right": int(right[:FIRST].sum()),
         "parameters": sum(w.size for w in model.weights),
         "unlabelled": len(unlabelled),
-        "nbsvm_accuracy": accuracy(counted),
-        "ensemble_accuracy": accuracy((probability + counted) / 2),
         "challenge": scores(answers),
         "challenge_answers": [round(float(p), 5) for p in answers],
     }
+    for name, p in beside.items():
+        judged = (p > 0.5) == reviews.y_measured
+        figures |= {f"{name}_accuracy": float(judged.mean()), f"{name}_right_bits": pack(judged)}
     data = data_entry(settings.data)
     if settings == Settings():
         header = {

@@ -25,7 +25,8 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
     clock.lap("prediction")
     figures = test_figures(reviews.y_measured, probability)
     if settings.measured_on == "validation":
-        figures = {"validation_accuracy": figures["test_accuracy"]}
+        names = {"test_accuracy": "validation_accuracy", "right_bits": "right_bits"}
+        figures = {name: figures[key] for key, name in names.items()}
     return {
         "data": data_entry(settings.data),
         "seconds": {**clock.seconds, "training": training_seconds(clock)},

@@ -42,9 +42,10 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
         epochs = max(settings.epochs, -(-settings.seen // len(y)))
         model, curve = reviews.train(settings, (reviews.last(x, settings.maxlen), y), epochs)
         words = reviews.Words(reviews.bag(x, settings.num_words), y)
+        said = {"lstm": reviews.answers(model, cut_test), "words": words.answers(bag_test)}
         return {
-            "lstm": reviews.accuracy(reviews.answers(model, cut_test), y_test),
-            "words": reviews.accuracy(words.answers(bag_test), y_test),
+            **{name: reviews.accuracy(p, y_test) for name, p in said.items()},
+            "right_bits": {name: reviews.right_bits(p, y_test) for name, p in said.items()},
             "curve": curve,
         }
 
@@ -58,5 +59,9 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
             "labels": [int(labels) for labels in used],
             "lstm": [step["lstm"] for step in steps.values()],
             "words": [step["words"] for step in steps.values()],
+            "right_bits": {
+                name: [step["right_bits"][name] for step in steps.values()]
+                for name in ("lstm", "words")
+            },
         },
     }

@@ -36,16 +36,20 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
 
     def measure(form: str) -> dict[str, Any]:
         model, curve = reviews.train(settings, (learned[form], y_train))
-        accuracy = {
-            kind: reviews.accuracy(reviews.answers(model, asked[kind]), y_test)
-            for kind in (form, "in order")
+        said = {kind: reviews.answers(model, asked[kind]) for kind in (form, "in order")}
+        return {
+            "accuracy": {kind: reviews.accuracy(p, y_test) for kind, p in said.items()},
+            "right_bits": {kind: reviews.right_bits(p, y_test) for kind, p in said.items()},
+            "curve": curve,
         }
-        return {"accuracy": accuracy, "curve": curve}
 
     steps = reviews.in_steps(partial, FORMS, measure)
     return {
         "data": data_entry(settings.data),
         "seconds": reviews.seconds(steps),
         "curves": {form: step["curve"] for form, step in steps.items()},
-        "figures": {"accuracy": {form: step["accuracy"] for form, step in steps.items()}},
+        "figures": {
+            "accuracy": {form: step["accuracy"] for form, step in steps.items()},
+            "right_bits": {form: step["right_bits"] for form, step in steps.items()},
+        },
     }

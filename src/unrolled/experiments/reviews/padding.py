@@ -76,8 +76,10 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
         )
         model = build(settings, MASKS[mask], summary)
         history = model.fit(padded, y, settings.batch_size, settings.epochs, verbose=0).history
+        probability = model.predict(padded_held, 128)[:, 0]
         return {
-            "accuracy": reviews.accuracy(model.predict(padded_held, 128)[:, 0], y_held),
+            "accuracy": reviews.accuracy(probability, y_held),
+            "right_bits": reviews.right_bits(probability, y_held),
             "curve": [round(value, 4) for value in history["accuracy"]],
         }
 
@@ -90,6 +92,7 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
         "curves": {name: step["curve"] for name, step in steps.items()},
         "figures": {
             "accuracy": {name: step["accuracy"] for name, step in steps.items()},
+            "right_bits": {name: step["right_bits"] for name, step in steps.items()},
             "padding": round(1 - float(kept.mean()) / settings.maxlen, 4),
             "padded_reviews": round(float(np.mean(kept < settings.maxlen)), 4),
         },

@@ -5,12 +5,15 @@ from typing import Any
 
 import numpy as np
 
+from unrolled.experiments.shared.paired import pack
+
 
 def test_figures(y_true: np.ndarray, probability: np.ndarray) -> dict[str, Any]:
     """Loss, accuracy and confusion matrix of probabilities of the positive class, both (N,).
 
     `test_loss` is the mean cross-entropy in nats; the matrix has rows of truth and columns of
-    prediction, negative before positive.
+    prediction, negative before positive. `right_bits` says of each review whether it is judged
+    rightly, packed by `paired.pack`.
     """
     from sklearn.metrics import accuracy_score, confusion_matrix, log_loss
 
@@ -19,6 +22,7 @@ def test_figures(y_true: np.ndarray, probability: np.ndarray) -> dict[str, Any]:
         "test_loss": float(log_loss(y_true, probability.astype(np.float64))),
         "test_accuracy": float(accuracy_score(y_true, says_positive)),
         "confusion": confusion_matrix(y_true, says_positive).tolist(),
+        "right_bits": pack(says_positive == y_true),
     }
 
 

@@ -184,6 +184,36 @@ class Beside(Layer):
         return dx, gradients
 
 
+class SumOfVotes(Layer):
+    """y (B, votes) = the sum over the real steps of the last `votes` features of x, over SCALE."""
+
+    def __init__(self, votes: int) -> None:
+        super().__init__()
+        self.votes = votes
+
+    def compute_mask(self, x: Any, mask: Any = None) -> Any:
+        return None
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return (input_shape[0], self.votes)
+
+    def _forward(self, x: Array, mask: Any, training: bool) -> tuple[Array, Any]:
+        real = real_steps(x, mask)
+        votes = x[:, :, x.shape[2] - self.votes :]
+        return ((votes * real).sum(axis=1) / SCALE).astype(x.dtype), (real, x.shape)
+
+    def _backward(self, dy: Array, cache: Any) -> tuple[Array, list[Array]]:
+        real, shape = cache
+        dx = np.zeros(shape, dy.dtype)
+        dx[:, :, shape[2] - self.votes :] = dy[:, None] * real / SCALE
+        return dx, []
+
+
+def real_steps(x: Array, mask: Any) -> Any:
+    """(B, T, 1): 1 at each real step of x (B, T, D), 0 at those that mask (B, T) hides."""
+    return np.ones((*x.shape[:2], 1), x.dtype) if mask is None else mask[:, :, None] / 1.0
+
+
 class MaxAndMean(Layer):
     """Over the real steps the largest and the mean of each feature of x, then for the last
     `beside` features, which are votes, only their sum over SCALE: y (B, 2 D - beside).
@@ -207,7 +237,7 @@ class MaxAndMean(Layer):
 
     def _forward(self, x: Array, mask: Any, training: bool) -> tuple[Array, Any]:
         states, votes = np.split(x, [x.shape[2] - self.beside], axis=2)
-        real = np.ones((*x.shape[:2], 1), x.dtype) if mask is None else mask[:, :, None] / 1.0
+        real = real_steps(x, mask)
         (largest, of_max), (mean, of_mean) = (p.forward(states, mask) for p in self.poolings)
         sums = (votes * real).sum(axis=1) / SCALE
         y = np.concatenate([largest, mean, sums], axis=1).astype(x.dtype)

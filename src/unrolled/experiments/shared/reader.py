@@ -12,6 +12,7 @@ from unrolled.experiments.shared.parts import (
     Beside,
     FallingAdam,
     MaxAndMean,
+    SumOfVotes,
     TextInput,
     shortened,
 )
@@ -48,11 +49,14 @@ class Settings:
     num_words: int = field(default=20_000, metadata={"help": "words with a vector"})
     tokens: int = field(default=1000, metadata={"help": "tokens read: first quarter, last three"})
     dimensions: int = field(default=200, metadata={"help": "numbers a word is given"})
-    units: int = field(default=64, metadata={"help": "units of the LSTM, in each direction"})
+    units: int = field(default=64, metadata={"help": "units of the LSTM; 0: no LSTM"})
     directions: int = field(default=2, metadata={"choices": (1, 2), "help": "ways of reading"})
     pooling: str = field(
         default="both",
-        metadata={"choices": ("last", *POOLINGS, "both"), "help": "what goes on from the states"},
+        metadata={
+            "choices": ("last", *POOLINGS, "both", "votes"),
+            "help": "what goes on from the states; votes: nothing but the sums of the votes",
+        },
     )
     vectors: int = field(
         default=1, metadata={"choices": (0, 1), "help": "1: word vectors from unlabelled reviews"}
@@ -106,7 +110,15 @@ def unlabelled_texts(data: str, measured: Iterable[list[int]]) -> list[list[int]
 def build_model(
     settings: Settings, vectors: np.ndarray | None = None, votes: np.ndarray | None = None
 ) -> Sequential:
-    """The reader, not compiled; `vectors` are where its word vectors start."""
+    """The reader, not compiled; `vectors` are where its word vectors start.
+
+    Without an LSTM (units=0) the poolings read the word vectors and the votes themselves.
+    ValueError for a pooling that needs an LSTM, or must have none.
+    """
+    if settings.pooling == "last" and not settings.units:
+        raise ValueError("units=0: without an LSTM there is no last state; name another pooling.")
+    if settings.pooling == "votes" and (settings.units or votes is None):
+        raise ValueError("pooling='votes' reads nothing but votes: it needs them, and units=0.")
     text = TextInput(
         settings.num_words,
         settings.dimensions,
@@ -117,18 +129,22 @@ def build_model(
         votes,
         bool(settings.frozen),
     )
-    lstm = LSTM(settings.units, return_sequences=settings.pooling != "last")
-    reader: Layer = Bidirectional(lstm) if settings.directions == 2 else lstm
-    layers: list[Layer] = [text, reader]
+    layers: list[Layer] = [text]
+    if settings.units:
+        lstm = LSTM(settings.units, return_sequences=settings.pooling != "last")
+        reader: Layer = Bidirectional(lstm) if settings.directions == 2 else lstm
+        layers.append(Beside(reader, text.num_votes) if settings.pooling == "both" else reader)
     if settings.pooling == "both":
-        layers = [text, Beside(reader, text.num_votes), MaxAndMean(text.num_votes)]
+        layers.append(MaxAndMean(text.num_votes))
+    elif settings.pooling == "votes":
+        layers.append(SumOfVotes(text.num_votes))
     elif settings.pooling != "last":
         layers.append(POOLINGS[settings.pooling]())
     model = Sequential([*layers, Dense(1, activation="sigmoid")])
     model.build((None, None))
     if vectors is not None:
         model.layers[0].weights[0][...] = vectors
-    if settings.pooling == "both" and text.num_votes:
+    if settings.pooling in ("both", "votes") and text.num_votes:
         model.layers[-1].weights[0][-text.num_votes :] = 1  # at the start the votes decide
     return model
 

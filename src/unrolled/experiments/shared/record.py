@@ -36,7 +36,7 @@ SCHEMA: dict[str, type | tuple[type, ...]] = {
     "cores": int,
     "environment": dict,  # what decides the last digits: see environment()
     "seconds": dict,  # name -> seconds, or a list with one entry an epoch
-    "figures": dict,  # name -> number, or nested lists of numbers
+    "figures": dict,  # name -> number, nested lists of numbers, or answers as bits: paired.pack
     "curves": dict,  # name -> list of numbers, one an epoch
 }
 

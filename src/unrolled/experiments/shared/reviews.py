@@ -19,6 +19,7 @@ import numpy as np
 from unrolled import Sequential, datasets, layers, optimizers, set_random_seed
 from unrolled.activations import Array
 from unrolled.experiments.shared.measures import Clock
+from unrolled.experiments.shared.paired import pack
 from unrolled.experiments.shared.record import write_json
 from unrolled.extras import progress
 
@@ -97,6 +98,11 @@ def answers(model: Sequential, x: Ids) -> Array:
 def accuracy(probability: Array, y: Array) -> float:
     """The share of right answers, to four digits."""
     return round(float(np.mean((probability > 0.5) == y)), 4)
+
+
+def right_bits(probability: Array, y: Array) -> str:
+    """Which answers are right, packed by `paired.pack`."""
+    return pack((probability > 0.5) == y)
 
 
 def bag(x: Iterable[Array], num_words: int) -> Any:

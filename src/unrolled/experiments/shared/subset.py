@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from unrolled import datasets
+from unrolled.experiments.shared.paired import pack
 from unrolled.layers import Dense, Embedding, Layer
 from unrolled.model import Sequential
 from unrolled.optimizers import Adam
@@ -92,9 +93,21 @@ def timed_fit(model: Sequential, x: Any, y: np.ndarray, **options: Any) -> tuple
     return round(time.process_time() - cpu, 2), round(time.perf_counter() - wall, 2)
 
 
+def right(model: Sequential, x: Any, y: np.ndarray) -> np.ndarray:
+    """(N,) whether the model is right on each review."""
+    judged: np.ndarray = (model.predict(x, batch_size=128)[:, 0] > 0.5) == y
+    return judged
+
+
 def accuracy(model: Sequential, x: Any, y: np.ndarray) -> float:
     """Share of reviews that the model gets right."""
-    return float(np.mean((model.predict(x, batch_size=128)[:, 0] > 0.5) == y))
+    return float(right(model, x, y).mean())
+
+
+def test_figures(model: Sequential, x: Any, y: np.ndarray) -> dict[str, Any]:
+    """Accuracy on test reviews, and on which of them the model is right, as bits."""
+    judged = right(model, x, y)
+    return {"test_accuracy": float(judged.mean()), "right_bits": pack(judged)}
 
 
 def train_and_choose(

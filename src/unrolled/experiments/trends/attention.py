@@ -22,9 +22,9 @@ from unrolled.experiments.shared.subset import (
     Lists,
     Reviews,
     Training,
-    accuracy,
     build,
     load_subset,
+    test_figures,
     train_and_choose,
 )
 from unrolled.extras import progress
@@ -83,14 +83,17 @@ def compete(
         chosen = max(tried, key=lambda name: tried[name]["val_accuracy"])
         best = model if chosen == pooling else best
     start = time.process_time()
-    test = accuracy(best, reviews.x_test, reviews.y_test)
+    test = test_figures(best, reviews.x_test, reviews.y_test)
+    test_seconds = round(time.process_time() - start, 2)
+    mixed = test_figures(best, shuffled(reviews.x_test), reviews.y_test)
     return {
         "tried": tried,
         "pooling": chosen,
         "val_accuracy": tried[chosen]["val_accuracy"],
-        "test_accuracy": test,
-        "test_seconds_cpu": round(time.process_time() - start, 2),
-        "shuffled_accuracy": accuracy(best, shuffled(reviews.x_test), reviews.y_test),
+        **test,
+        "test_seconds_cpu": test_seconds,
+        "shuffled_accuracy": mixed["test_accuracy"],
+        "shuffled_right_bits": mixed["right_bits"],
         "weights_between": sum(w.size for w in best.weights[1:]),
     }
 

@@ -23,10 +23,10 @@ from unrolled.experiments.shared.record import Runs, data_entry
 from unrolled.experiments.shared.subset import (
     Reviews,
     Training,
-    accuracy,
     build,
     cut,
     load_subset,
+    test_figures,
     train_and_choose,
 )
 from unrolled.extras import progress
@@ -79,7 +79,7 @@ def measure(
     training = train_and_choose(model, reviews, settings.epochs, **options)
     return training | {
         "tokens_an_epoch": tokens_computed(x[0], settings, like_length),
-        "test_accuracy": accuracy(model, reviews.x_test, reviews.y_test),
+        **test_figures(model, reviews.x_test, reviews.y_test),
         "weights_between": sum(w.size for w in model.weights[1:]),
     }
 

@@ -19,8 +19,9 @@ import numpy as np
 from unrolled import datasets, set_random_seed
 from unrolled.activations import Array, sigmoid
 from unrolled.batches import padded
+from unrolled.experiments.shared.paired import pack
 from unrolled.experiments.shared.record import Runs, data_entry
-from unrolled.experiments.shared.subset import accuracy, cut, load, timed_fit
+from unrolled.experiments.shared.subset import cut, load, test_figures, timed_fit
 from unrolled.extras import progress
 from unrolled.layers import LSTM, Dense, Embedding, GlobalAveragePooling1D
 from unrolled.model import Sequential
@@ -223,12 +224,12 @@ def overfit(settings: Settings, parts: dict[str, Any]) -> dict[str, Any]:
             curves.setdefault(name, []).append(round(value, 4))
         if val_loss < best:
             best, kept = val_loss, model.get_weights()
-    last = accuracy(model, x_test, y_test)
+    last = test_figures(model, x_test, y_test)
     model.set_weights(kept)
     epoch = int(np.argmin(curves["val_loss"]))
-    stopped = {"epoch": epoch + 1, "test_accuracy": accuracy(model, x_test, y_test)}
+    stopped = {"epoch": epoch + 1, **test_figures(model, x_test, y_test)}
     stopped |= {name: curves[name][epoch] for name in ("auc", "found", "train_accuracy")}
-    overfitted = {"epoch": settings.epochs, "test_accuracy": last}
+    overfitted = {"epoch": settings.epochs, **last}
     overfitted |= {name: curves[name][-1] for name in ("auc", "found", "train_accuracy")}
     figures = {"overfitted": overfitted, "early-stopped": stopped}
     return {"figures": figures, "curves": curves, "seconds": [round(cpu, 2), round(wall, 2)]}
@@ -242,7 +243,7 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
     (x, y), (x_other, y_other), _, (x_test, y_test) = parts.values()
     X, X_other, X_test = (bags(a, settings.private_words) for a in (x, x_other, x_test))
     rate, steps = settings.private_batch / len(x), steps_of(settings, len(x))
-    private: dict[str, list[dict[str, float]]] = {"LSTM": [], "linear": []}
+    private: dict[str, list[dict[str, Any]]] = {"LSTM": [], "linear": []}
     seconds: dict[str, list[float]] = {"LSTM": [], "linear": []}
     for noise in progress(NOISES, desc="noise", file=sys.stderr):
         eps = epsilon(noise, rate, steps, settings.delta)
@@ -256,9 +257,13 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
             else:
                 w = train_linear(X, y, noise, settings, settings.seed)
                 told = [sigmoid(a @ w) for a in (X, X_other, X_test)]
-            entry = {"noise": noise, **({} if math.isinf(eps) else {"epsilon": round(eps, 3)})}
+            entry: dict[str, Any] = {
+                "noise": noise,
+                **({} if math.isinf(eps) else {"epsilon": round(eps, 3)}),
+            }
             entry |= attack(losses(told[0], y), losses(told[1], y_other))
-            entry["test_accuracy"] = float(np.mean((told[2] > 0.5) == y_test))
+            right = (told[2] > 0.5) == y_test
+            entry |= {"test_accuracy": float(right.mean()), "right_bits": pack(right)}
             entries.append(entry)
             seconds[name].append(round(time.process_time() - start, 2))
     return {

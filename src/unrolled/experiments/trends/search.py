@@ -17,7 +17,7 @@ import numpy as np
 
 from unrolled import datasets, set_random_seed
 from unrolled.experiments.shared.record import Runs, data_entry
-from unrolled.experiments.shared.subset import Lists, accuracy, cut, load
+from unrolled.experiments.shared.subset import Lists, accuracy, cut, load, test_figures
 from unrolled.extras import progress
 from unrolled.layers import LSTM, Dense, Dropout, Embedding, GlobalMaxPooling1D
 from unrolled.model import Sequential
@@ -147,13 +147,13 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
                 "candidate": asdict(best),
                 "chosen_by": rounds[-1][0]["chosen_by"],
                 "other": rounds[-1][0]["other"],
-                "test_accuracy": score(winner, best, x_read, y_read),
+                **test_figures(winner, cut(x_read, best.tokens), y_read),
             },
             "by hand": {
                 "candidate": asdict(Candidate()),
                 "chosen_by": by_hand[0],
                 "other": by_hand[1],
-                "test_accuracy": score(hand, Candidate(), x_read, y_read),
+                **test_figures(hand, cut(x_read, Candidate().tokens), y_read),
             },
         },
     }
