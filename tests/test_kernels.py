@@ -6,6 +6,7 @@
 4. What is compiled is kept, and where it cannot be kept it works all the same.
 """
 
+import ast
 import itertools
 import os
 import shutil
@@ -595,12 +596,18 @@ def copied(tmp_path):
     return tmp_path
 
 
-def test_what_was_compiled_is_kept_until_the_elements_change(tmp_path):
+def test_what_was_compiled_is_kept_until_the_elements_or_the_limits_change(tmp_path):
     source, cache = copied(tmp_path), {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
     assert python(FIRST, tmp_path, source, **cache).split()[1:] == ["0", "1"]
     assert python(FIRST, tmp_path, source, **cache).split()[1:] == ["1", "0"]
     with (source / "unrolled" / "kernels" / "elements.py").open("a") as file:
         file.write("# changed\n")
+    assert python(FIRST, tmp_path, source, **cache).split()[1:] == ["0", "1"]
+    plain_engine = source / "unrolled" / "recurrent.py"
+    text = plain_engine.read_text()
+    plain_engine.write_text(text + "# changed\n")
+    assert python(FIRST, tmp_path, source, **cache).split()[1:] == ["1", "0"]
+    plain_engine.write_text(text + "flush_limit = lambda dtype: np.finfo(dtype).tiny\n")
     assert python(FIRST, tmp_path, source, **cache).split()[1:] == ["0", "1"]
 
 
@@ -612,3 +619,29 @@ def test_where_no_folder_can_be_written_it_compiles_each_time(tmp_path):
     assert file.startswith(str(tmp_path))
     assert counted == ["0", "1"]
     assert not [*tmp_path.rglob("*.nb?")]
+
+
+GONE = """
+import shutil, warnings
+from pathlib import Path
+import numpy as np
+from test_kernels import CELLS, SAME, assert_same, case, kernels, recurrent, run
+folder = Path("cache")
+if START == "gone":
+    shutil.rmtree(folder)
+    folder.touch()  # even root makes no file in that
+arrays = case("rnn", 2, 3, 4, 5)
+with warnings.catch_warnings(record=True) as said:
+    warnings.simplefilter("always")
+    found = run(kernels, "rnn", *arrays)
+assert_same(found, run(recurrent, "rnn", *arrays), SAME)
+print([str(warning.message) for warning in said])
+"""
+
+
+def test_a_folder_that_can_no_longer_be_written_costs_one_warning(tmp_path):
+    cache = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    assert python("START = 'there'" + GONE, tmp_path, **cache) == "[]\n"
+    (said,) = ast.literal_eval(python("START = 'gone'" + GONE, tmp_path, **cache))
+    assert said.startswith("what is compiled now cannot be kept")
+    assert str(tmp_path / "cache") in said
