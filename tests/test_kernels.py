@@ -484,6 +484,7 @@ def test_only_what_is_nearly_subnormal_is_flushed(dtype):
     below = limit * dtype(0.99)
     d = np.array([[limit, -limit, below, -below, np.nan, -np.inf, 0]], dtype)
     right = [[limit, -limit, 0, 0, np.nan, -np.inf, 0]]
+    assert recurrent.flush_limit(dtype) == limit
     np.testing.assert_array_equal(recurrent.flushed(d, limit), right)
     elements.add(d, np.zeros_like(d))
     np.testing.assert_array_equal(d, right)
@@ -522,6 +523,23 @@ def test_what_does_not_fit_is_refused_before_it_is_read_past_its_end(name):
     for others in wrong:
         with pytest.raises(ValueError, match="shape"):
             run(kernels, name, given, others[0], made=others[1])
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_the_plain_engine_takes_as_many_states_as_the_cell_has(name):
+    (x, real, initial, W, U, b, _), (dy, dstates, _) = case(name, 2, 3, 4, 5)
+    states, gates = recurrent.forward(CELLS[name], x, real, initial, W, U, b)
+    with pytest.raises(ValueError, match="zip"):
+        recurrent.forward(CELLS[name], x, real, initial[1:], W, U, b)
+    with pytest.raises(ValueError, match=r"zip|unpack"):
+        recurrent.backward(CELLS[name], dy, 2 * dstates, x, real, states, gates, W, U)
+
+
+def test_loops_run_without_the_interpreters_lock():
+    loops = [loop for cell in kernels.CELLS.values() for loop in vars(cell).values()]
+    compiled = [loop for loop in loops if hasattr(loop, "targetoptions")]
+    assert {rnn.forward_steps, rnn.backward_steps} < {*compiled}
+    assert all(loop.targetoptions["nogil"] for loop in compiled)
 
 
 # In other processes
