@@ -8,7 +8,6 @@
 """
 
 import math
-import os
 from types import SimpleNamespace
 
 import numpy as np
@@ -660,14 +659,6 @@ def test_the_article_needs_as_many_features_as_units():
 
 
 # --- 5. Keras ---------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def keras():
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    import keras
-
-    return keras
 
 
 @pytest.mark.parametrize("T", [1, 6])
