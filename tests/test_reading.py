@@ -81,12 +81,6 @@ def test_folded_code_takes_no_time() -> None:
     assert reading.content(folded).lines == 0
 
 
-@pytest.mark.parametrize("call", ["figures.table(x)", "figures.text_table(x)", "table(x)"])
-def test_a_table_that_a_cell_shows_is_counted(call: str) -> None:
-    page = f"```{{code-cell}} ipython3\n:tags: [hide-input]\n{call}\n```\n"
-    assert reading.content(page).tables == 1
-
-
 @pytest.mark.parametrize(
     ("minutes", "said"), [(1.0, 5), (7.4, 5), (7.6, 10), (44.0, 45), (47.4, 45)]
 )

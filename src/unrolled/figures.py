@@ -270,17 +270,6 @@ def table(values: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> No
         pyplot().show()
 
 
-def text_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Show a table of names and results, in Markdown; all columns but the first end on the right.
-
-    columns: C titles. rows: of C words or numbers, already formatted.
-    """
-    display = need("IPython.display", "book")
-    rule = ["---", *["---:"] * (len(columns) - 1)]
-    lines = [f"| {' | '.join(row)} |" for row in (columns, rule, *rows)]
-    display.display(display.Markdown("\n".join(lines)))
-
-
 def spreads(
     plots: Mapping[str, Mapping[str, np.ndarray]],
     x: Sequence[float],
