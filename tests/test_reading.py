@@ -81,6 +81,11 @@ def test_folded_code_takes_no_time() -> None:
     assert reading.content(folded).lines == 0
 
 
+@pytest.mark.parametrize("call", ["table(...)", "figures.table(...)", "figures.text_table(...)"])
+def test_a_table_that_a_cell_shows_is_counted(call: str) -> None:
+    assert reading.content(f"```{{code-cell}} ipython3\n{call}\n```\n").tables == 1
+
+
 @pytest.mark.parametrize(
     ("minutes", "said"), [(1.0, 5), (7.4, 5), (7.6, 10), (44.0, 45), (47.4, 45)]
 )

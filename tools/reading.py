@@ -56,7 +56,7 @@ def content(text: str) -> Content:
         if "remove-cell" in settings:
             continue
         figures += "figure:" in settings
-        tables += bool(re.search(r"^(?:figures\.)?table\(", cell, re.M))
+        tables += bool(re.search(r"^(?:figures\.)?(?:text_)?table\(", cell, re.M))
         if not re.search("hide-input|remove-input|hide-cell", settings):
             code = cell[len(settings) :].splitlines()
             lines += sum(bool(line.strip()) for line in code)
