@@ -6,16 +6,17 @@ import pytest
 from unrolled import figures
 
 
-def test_a_table_of_text_is_markdown_with_its_names(monkeypatch):
+@pytest.mark.parametrize(("align", "rule"), [("right", "---:"), ("left", ":---")])
+def test_a_table_of_text_is_markdown_with_its_names(monkeypatch, align, rule):
     shown = []
     monkeypatch.setattr(IPython.display, "display", shown.append)
     cells = [["0.87", "0.1"], ["0.76", "0.3"]]
-    figures.text_table(cells, ["LSTM", "RNN"], ["accuracy", "loss"], corner="model")
+    figures.text_table(cells, ["LSTM", "RNN"], ["accuracy", "loss"], "model", align)
     (table,) = shown
     assert isinstance(table, IPython.display.Markdown)
     assert table.data.splitlines() == [
         "| model | accuracy | loss |",
-        "| --- | ---: | ---: |",
+        f"| :--- | {rule} | {rule} |",
         "| LSTM | 0.87 | 0.1 |",
         "| RNN | 0.76 | 0.3 |",
     ]

@@ -74,6 +74,12 @@ def test_minutes_add_up() -> None:
     assert page.minutes == pytest.approx(10 + 1 + 2 + 1 + 1)
 
 
+def test_a_folded_box_takes_no_time() -> None:
+    folded = "```{admonition} What changed\n:class: note dropdown\nThree words here.\n```\n"
+    assert reading.content(f"{folded}Two words.\n").words == 2
+    assert reading.content(folded.replace(" dropdown", "")).words == 3
+
+
 def test_folded_code_takes_no_time() -> None:
     shown = "```{code-cell} ipython3\nx = 1\n```\n"
     folded = "```{code-cell} ipython3\n:tags: [hide-input]\nx = 1\n```\n"

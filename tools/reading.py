@@ -3,7 +3,8 @@
     python tools/reading.py            # a line for each chapter
     python tools/reading.py 05         # of those whose names begin so
 
-What is folded away is not counted: solutions of exercises, hidden cells, the code of folded cells.
+What is folded away is not counted: solutions of exercises, hidden cells, the code of folded cells,
+boxes of the class `dropdown`.
 The rates: 238 words a minute is what adults read of English non-fiction (Brysbaert 2019,
 https://doi.org/10.1016/j.jml.2019.104047). The seconds for a formula, a line of code, a figure and
 a table are our estimates.
@@ -23,6 +24,7 @@ CELL = re.compile(r"^```\{code-cell\}[^\n]*\n(.*?)^```$", re.M | re.S)
 HEAD = re.compile(r"\A---\n.*?^---\n", re.M | re.S)
 OPTIONS = re.compile(r"\A---\n(.*?)^---\n|\A((?::[^\n]*\n)+)", re.M | re.S)
 SOLUTION = re.compile(r"^```\{solution-start\}.*?^```\{solution-end\}\n```$", re.M | re.S)
+BOX = re.compile(r"^```\{admonition\}[^\n]*\n:class:[^\n]*\bdropdown\n.*?^```$", re.M | re.S)
 FORMULA = re.compile(r"^\$\$.*?^\$\$[^\n]*|^```\{math\}.*?^```$", re.M | re.S)
 IMAGE = re.compile(r"^```\{(?:figure|image)\}.*?^```$|^!\[.*?\]\(.*?\)$", re.M | re.S)
 FENCE = re.compile(r"^```.*$|^:[\w-]+:.*$|^\([\w-]+\)=$", re.M)
@@ -48,7 +50,7 @@ class Content:
 
 def content(text: str) -> Content:
     """Count what is not folded away in the Markdown source of a chapter."""
-    text = SOLUTION.sub("", HEAD.sub("", text))
+    text = BOX.sub("", SOLUTION.sub("", HEAD.sub("", text)))
     lines = figures = tables = 0
     for cell in CELL.findall(text):
         options = OPTIONS.match(cell)
