@@ -32,4 +32,4 @@ def test_a_table_of_text_is_markdown_with_its_names(monkeypatch, align, rule):
 )
 def test_a_table_with_a_gap_is_refused(cells, rows):
     with pytest.raises(ValueError, match=r"1 texts for 2 columns|zip"):
-        figures.text_table(cells, rows, ["x", "y"])
+        figures.text_table(cells, rows, ["x", "y"], "z")

@@ -274,7 +274,7 @@ def text_table(
     cells: Sequence[Sequence[str]],
     rows: Sequence[str],
     columns: Sequence[str],
-    corner: str = "",
+    corner: str,
     align: str = "right",
 ) -> None:
     """Show text (R, C) as a table of the page, with a name for each row and column.
