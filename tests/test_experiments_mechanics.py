@@ -22,7 +22,7 @@ from unrolled.optimizers import SGD, Adam
 
 SMALL = {
     "gradients": {"units": 4, "steps": 10, "updates": 2},
-    "horizon": {"parameters": 60, "updates": 2, "longest": 20, "test": 20},
+    "horizon": {"parameters": 60, "updates": 2, "longest": 20, "test": 20, "validation": 20},
     "variants": {"units": 4, "updates": 2, "test": 20},
     "clipping": {"units": 4, "starts": 1, "updates": 2, "lag": 5},
     "truncation": {"units": 4, "updates": 2, "steps": 20, "turns": 1},
@@ -216,19 +216,69 @@ def test_growth_is_the_factor_of_one_step():
     assert gradients.growth(nearly_linear) == pytest.approx(0.8, rel=1e-6)
 
 
-def test_a_model_climbs_until_it_fails(monkeypatch):
-    accuracy = {10: 1.0, 20: 0.8, 40: 0.79}
-    monkeypatch.setattr(horizon, "attempt", lambda s, task, model, lag, rate: (accuracy[lag], [0]))
-    found = horizon.run(horizon.Settings(), None)["figures"]["accuracy"]
-    assert list(found["adding"]["GRU"]) == [10, 20, 40]
+def test_every_model_is_trained_at_every_lag_and_rate_for_all_updates(monkeypatch):
+    trained = []
+
+    def failed(settings, task, model, lag, rate):
+        trained.append((task, model, lag, rate))
+        return {"validation": 0.5, "accuracy": 0.5, "solved_after": None}
+
+    monkeypatch.setattr(horizon, "attempt", failed)
+    found = horizon.run(horizon.Settings(), None)["figures"]["trained"]
+    assert len(trained) == len(set(trained)) == 3 * 6 * 5 * 2
+    for task, by_model in found.items():
+        for model, by_lag in by_model.items():
+            for lag, by_rate in by_lag.items():
+                assert all((task, model, lag, rate) in trained for rate in by_rate)
+
+
+def test_a_solved_task_is_trained_to_the_end(monkeypatch):
+    updates = []
+
+    def solved_at_once(self, batch):
+        updates.append(batch)
+        return 0.0
+
+    monkeypatch.setattr(tasks.Learner, "step", solved_at_once)
+    settings = horizon.Settings(parameters=60, updates=12, test=4, validation=4)
+    monkeypatch.setattr(tasks.Learner, "score", lambda self, batch: 1.0)
+    assert horizon.attempt(settings, "recall", "RNN", 10, 0.01)["solved_after"] == 10
+    assert len(updates) == 12
+
+
+def test_a_task_is_solved_when_the_running_loss_is_first_low():
+    assert horizon.solved_after([0.7] * 30) is None
+    assert horizon.solved_after([0.7] * 5 + [0.0] * 10 + [0.7] * 10) == 15
+    assert horizon.solved_after([0.0] * 9) is None
+
+
+def test_the_rate_is_chosen_on_other_sequences_than_it_is_tested_on():
+    def recorded(validation, accuracy):
+        by_rate = {
+            rate: {"validation": v, "accuracy": a}
+            for rate, v, a in zip(horizon.RATES, validation, accuracy, strict=True)
+        }
+        return {"figures": {"trained": {"recall": {"RNN": {10: by_rate}}}}}
+
+    runs = [recorded((0.6, 0.9), (1.0, 0.8)), recorded((0.9, 0.6), (0.96, 1.0))]
+    accuracy = horizon.accuracies(runs, "recall", "RNN")
+    assert accuracy.tolist() == [[0.8], [0.96]]
+    assert horizon.learned(accuracy).tolist() == [1]
+    assert horizon.learned(accuracy, enough=0.8).tolist() == [2]
+
+
+def test_the_narrow_network_has_the_units_of_the_lstm():
+    settings = horizon.Settings()
+    units = {model: horizon.layer_of(settings, model, 10).units for model in horizon.MODELS}
+    assert units["RNN narrow"] == units["LSTM"] == units["LSTM open"] < units["RNN"] / 2
 
 
 def test_open_gates_start_at_the_logarithm_of_the_lag(monkeypatch):
     biases = []
     monkeypatch.setattr(horizon, "open_gate", lambda layer, bias: biases.append(bias))
-    settings = horizon.Settings(parameters=60, updates=1, test=4)
+    settings = horizon.Settings(parameters=60, updates=1)
     for model in ("LSTM", "GRU open"):
-        horizon.attempt(settings, "recall", model, 20, 0.01)
+        horizon.layer_of(settings, model, 20)
     assert biases == [np.log(20)]
     for model, bias in (("LSTM", 1), ("LSTM open", np.log(40))):
         layer = truncation.learner_of(truncation.Settings(units=3), model, features=2).layer
