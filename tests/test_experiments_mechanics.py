@@ -332,12 +332,39 @@ def test_held_counts_by_the_steps_since_the_write(monkeypatch):
     assert list(found.values()) == [1, 1, 1, 0, 0, 0, 0]
 
 
-def test_explosions_and_guesses_are_counted(monkeypatch):
-    runs = iter([([0.7] * 20, [1.0]), ([2.2, *[0.05] * 20], [9.0]), ([0.6] * 20, [4.0])] * 32)
-    monkeypatch.setattr(clipping, "losses_and_norms", lambda *_: next(runs))
+def test_a_summary_tells_the_norm_that_led_to_a_large_loss_from_the_largest():
+    found = clipping.summary([0.7, 0.7, 2.2, *[0.05] * 10], [3.0, 5.0, 90.0, *[0.5] * 10])
+    assert found["norm_before"] == 5
+    assert found["largest_norm"] == 90
+    assert found["median_norm"] == 0.5
+    assert found["first_norm"] == 3
+    assert found["end"] == 0.05
+    assert clipping.summary([0.7] * 20, [9e9] * 20)["norm_before"] is None
+
+
+def test_a_large_loss_is_no_exploding_gradient():
+    def recorded(losses, norms):
+        found = {"largest_loss": losses, "end": losses, "first_norm": [2.0], "largest_norm": norms}
+        figures = {str(r): {str(b): found for b in clipping.BOUNDS} for r in clipping.RATES}
+        return {"figures": {"LSTM": figures}}
+
+    runs = [recorded([2.2], [199.0]), recorded([0.01], [201.0]), recorded([0.5], [2.0])]
+    found = clipping.counts(runs, "LSTM")
+    assert {name: count[3, 1] for name, count in found.items()} == {
+        "learned": 1,
+        "diverged": 1,
+        "exploded": 1,
+    }
+    assert clipping.all_starts(runs, "LSTM", "largest_norm")[0, 0].tolist() == [199, 201, 2]
+
+
+def test_every_start_has_its_own_numbers(monkeypatch):
+    monkeypatch.setattr(
+        clipping, "losses_and_norms", lambda _, cell, rate, bound, start: ([rate], [start])
+    )
     figures = clipping.run(clipping.Settings(starts=3), None)["figures"]
-    expected = {"exploded": 1, "learned": 1, "guessing": 1, "largest_norm": 4.0}
-    assert figures["LSTM"]["8.0"]["0.05"] == expected
+    assert figures["RNN"]["0.5"]["5.0"]["first_norm"] == [0, 1, 2]
+    assert figures["LSTM"]["8.0"]["0.05"]["largest_loss"] == [8, 8, 8]
 
 
 def test_before_training_is_before_and_after_is_after():
