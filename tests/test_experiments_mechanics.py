@@ -10,6 +10,7 @@ from unrolled.activations import sigmoid
 from unrolled.experiments.__main__ import main
 from unrolled.experiments.mechanics import (
     clipping,
+    fading,
     gradients,
     horizon,
     optimisers,
@@ -25,6 +26,7 @@ SMALL = {
     "horizon": {"parameters": 60, "updates": 2, "longest": 20, "test": 20, "validation": 20},
     "variants": {"units": 4, "updates": 2, "test": 20},
     "clipping": {"units": 4, "starts": 1, "updates": 2, "lag": 5},
+    "fading": {"units": 4, "sequences": 20},
     "truncation": {"units": 4, "updates": 2, "steps": 20, "turns": 1},
     "optimisers": {"updates": 10, "batch_size": 4},
 }
@@ -281,6 +283,8 @@ def test_open_gates_start_at_the_logarithm_of_the_lag(monkeypatch):
         horizon.layer_of(settings, model, 20)
     assert biases == [np.log(20)]
     for model, bias in (("LSTM", 1), ("LSTM open", np.log(40))):
+        layer = fading.layer_of(fading.Settings(units=3), model)
+        assert layer.weights[2][3:6] == pytest.approx(bias)
         layer = truncation.learner_of(truncation.Settings(units=3), model, features=2).layer
         assert layer.weights[2][3:6] == pytest.approx(bias)
 
@@ -365,6 +369,34 @@ def test_every_start_has_its_own_numbers(monkeypatch):
     figures = clipping.run(clipping.Settings(starts=3), None)["figures"]
     assert figures["RNN"]["0.5"]["5.0"]["first_norm"] == [0, 1, 2]
     assert figures["LSTM"]["8.0"]["0.05"]["largest_loss"] == [8, 8, 8]
+
+
+def test_a_read_out_is_tested_on_other_states_than_it_is_fitted_to(rng):
+    bits = rng.integers(0, 2, 400)
+    states = rng.standard_normal((400, 3))
+    assert 0.35 < fading.read_out(states, bits) < 0.65
+    states[:, 1] = 5 - 1e-6 * bits
+    assert fading.read_out(states, bits) == 1
+    states[200:, 1] = 5 - 1e-6 * (1 - bits[200:])
+    assert fading.read_out(states, bits) == 0
+
+
+def test_the_distance_of_the_means_is_that_of_the_two_bits():
+    states = np.array([[0.0, 1.0], [2.0, 1.0], [4.0, 5.0]])
+    assert fading.between_means(states, np.array([0, 0, 1])) == pytest.approx(5)
+
+
+def test_signal_and_gradient_fade_alike_in_a_linear_network(monkeypatch):
+    settings = fading.Settings(units=4, sequences=20)
+    layer = fading.layer_of(settings, "RNN")
+    layer.weights[0][...] *= 1e-3  # so small that tanh is linear
+    layer.weights[1][...] *= 0.8
+    monkeypatch.setattr(fading, "layer_of", lambda *_: layer)
+    found = fading.measure(settings, "RNN", 0.0)
+    powers = 0.8 ** np.array(fading.LAGS)
+    np.testing.assert_allclose(found["gradient"], powers, rtol=1e-3)
+    at_the_bit = 2 * np.linalg.norm(layer.weights[0][1])
+    np.testing.assert_allclose(found["between_means"], at_the_bit * powers, rtol=1e-3)
 
 
 def test_before_training_is_before_and_after_is_after():
