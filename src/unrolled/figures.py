@@ -270,6 +270,30 @@ def table(values: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> No
         pyplot().show()
 
 
+def text_table(
+    cells: Sequence[Sequence[str]],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    corner: str = "",
+    align: str = "right",
+) -> None:
+    """Show text (R, C) as a table of the page, with a name for each row and column.
+
+    corner: what stands above the names of the rows. align: "right" for numbers, "left" for words.
+    A chapter's cell that shows a table carries `mystnb: {markdown_format: myst}`. Raises ValueError
+    if a name or a text is missing.
+    """
+    display = need("IPython.display", "book")
+    rule = {"right": "---:", "left": ":---"}[align]
+    lines = [[corner, *columns], [":---", *(rule for _ in columns)]]
+    for row, texts in zip(rows, cells, strict=True):
+        if len(texts) != len(columns):
+            raise ValueError(f"{row}: {len(texts)} texts for {len(columns)} columns")
+        lines.append([row, *texts])
+    table_of_page = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    display.display(display.Markdown(table_of_page))
+
+
 def spreads(
     plots: Mapping[str, Mapping[str, np.ndarray]],
     x: Sequence[float],

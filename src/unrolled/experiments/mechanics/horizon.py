@@ -128,7 +128,7 @@ def accuracies(runs: Sequence[dict[str, Any]], task: str, model: str) -> Array:
     return np.array(found)
 
 
-def learned(accuracy: Array, enough: float = 0.95) -> Array:
+def learned(accuracy: Array, enough: float = 0.9) -> Array:
     """(lags,): how many seeds of accuracy (seeds, lags) reach `enough`."""
     reached: Array = (accuracy >= enough).sum(axis=0)
     return reached
