@@ -94,6 +94,19 @@ def test_float64_agrees_with_the_plain_engine(name):
         next(sizes)  # so that each size meets each combination
 
 
+@pytest.mark.parametrize("name", CELLS)
+def test_options_that_are_not_given_are_off(name):
+    """No dropout, no cut, and no gradients of every step."""
+    (x, real, initial, W, U, b, _), (dy, dstates, _) = case(name, 3, 2, 3, 4, mask="inside")
+    for engine in (kernels, recurrent):
+        states, gates = engine.forward(CELLS[name], x, real, initial, W, U, b)
+        found = engine.backward(CELLS[name], dy, dstates, x, real, states, gates, W, U)
+        off = (None, None, False)
+        given = engine.backward(CELLS[name], dy, dstates, x, real, states, gates, W, U, *off)
+        assert found[3] == given[3] == []
+        assert_same([found[0], *found[1], *found[2]], [given[0], *given[1], *given[2]], 0)
+
+
 PLACES = "x", "h", "carried", "dy"
 
 

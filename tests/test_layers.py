@@ -177,7 +177,8 @@ def test_dropout(record):
     set_random_seed(5)
     np.testing.assert_array_equal(layer(x, training=True), y)
     assert Dropout(0)(x, training=True) is x
-    assert Dropout(0.5)(x[:1, :1, :3], training=True).shape == (1, 1, 3)
+    for D in range(1, 10):  # four numbers are drawn at a time
+        assert Dropout(0.5)(x[:1, :1, :D], training=True).shape == (1, 1, D)
     mask = np.ones((50, 40), bool)
     assert layer.compute_mask(x, mask) is mask
     assert layer.compute_output_shape((None, 4, 5)) == (None, 4, 5)
@@ -395,12 +396,18 @@ def test_what_may_be_changed_of_a_bidirectional_layer():
 @pytest.mark.parametrize("merge_mode", ["concat", "sum"])
 def test_bidirectional_is_a_layer_each_way(merge_mode, sequences):
     x = normal(3, 5, 2)
-    layer = make("lstm", 4, 2, wrap=merge_mode, return_sequences=sequences)
+
+    def made():
+        return make("lstm", 4, 2, wrap=merge_mode, return_sequences=sequences)
+
+    layer = made()
     ahead, back = (half(x) for half in layer.halves)
     back = back[:, ::-1] if sequences else back
     expected = np.concatenate([ahead, back], axis=-1) if merge_mode == "concat" else ahead + back
     np.testing.assert_array_equal(layer(x), expected)
     assert layer.compute_output_shape((3, 5, 2)) == expected.shape
+    layer.merge_mode = "".join(list(merge_mode))  # as from a file: equal, and another object
+    assert_equal(step(layer, x), step(made(), x))
 
 
 @pytest.mark.parametrize(

@@ -265,6 +265,18 @@ def test_work_is_spread_over_threads():
     assert names == [threading.current_thread().name] * 2
 
 
+@pytest.mark.parametrize("T", [1, 32, 33, 100])
+@pytest.mark.parametrize(
+    ("rows", "longest"), [((0, 64), 32), ((64, 128), 32), ((8, 9), 2048), ((0, 5000), 1)]
+)
+def test_stretches_are_as_long_as_a_cache_allows(rows, longest, T, monkeypatch):
+    monkeypatch.setattr(layers, "STRETCH", 2048)
+    found = layers.stretches(T, slice(*rows))
+    starts, stops = [part.start for part in found], [part.stop for part in found]
+    assert starts == [*range(0, T, longest)]
+    assert stops == [*starts[1:], T]
+
+
 def test_threads_by_environment_variable():
     code = "from unrolled import threads; print(threads.threads())"
     for value, expected in [("3", 3), ("", os.cpu_count())]:

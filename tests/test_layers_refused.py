@@ -98,9 +98,9 @@ OF_CALLS = {
     "GRU: initial_state: expected 1 of shape (2, 3), came [(3, 2)].": lambda: GRU(3)(
         X, initial_state=[np.ones((3, 2))]
     ),
-    "Bidirectional: initial_state: expected a list of 4, came 'ndarray'.": lambda: Bidirectional(
-        LSTM(3)
-    )(X, initial_state=np.zeros((4, 2, 3))),
+    "Bidirectional: initial_state: expected a list of 2, came 'ndarray'.": lambda: Bidirectional(
+        GRU(3)
+    )(X, initial_state=np.zeros((2, 2, 3))),
     "Bidirectional: initial_state: expected a list of 2, came 1.": lambda: Bidirectional(GRU(3))(
         X, initial_state=[np.ones((2, 3))]
     ),

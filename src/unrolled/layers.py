@@ -487,7 +487,7 @@ class Embedding(Layer):
         if not self.mask_zero:
             return mask
         words = np.not_equal(x, 0)
-        return words if mask is None else words & np.asarray(mask, bool)
+        return words if mask is None else np.logical_and(words, mask)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape, self.output_dim)
@@ -507,10 +507,10 @@ class Embedding(Layer):
             np.take(self.weights[0], ids[part], axis=0, out=rows[part], mode="clip")
 
         side_by_side(work, len(ids))
-        return rows.reshape(*x.T.shape, -1).transpose(1, 0, 2), ids
+        return rows.reshape(*x.T.shape, self.output_dim).transpose(1, 0, 2), ids
 
     def _backward(self, dy: Array, ids: Any) -> tuple[None, list[Array]]:
-        rows = np.ascontiguousarray(dy.transpose(1, 0, 2)).reshape(len(ids), -1)
+        rows = np.ascontiguousarray(dy.transpose(1, 0, 2)).reshape(len(ids), self.output_dim)
         return None, [current().sum_by_id(ids, rows, self.input_dim)]
 
 
@@ -534,7 +534,7 @@ class Masking(Layer):
 
     def compute_mask(self, x: Any, mask: Any = None) -> Any:
         real = np.not_equal(x, float(self.mask_value)).any(axis=-1)  # in the precision of x
-        return real if mask is None else real & np.asarray(mask, bool)
+        return real if mask is None else np.logical_and(real, mask)
 
     def _forward(self, x: Array, mask: Any, training: bool) -> tuple[Array, Any]:
         real = self.compute_mask(x, mask)[:, :, None]
