@@ -77,7 +77,7 @@ def difference(first: Any, second: Any, groups: Any = None, seed: int = 0) -> Di
     first, second: (N,) whether each is right, or in which share of several trainings. groups:
     (N,) the movie of each review; whole movies are drawn then, with all of their reviews. None:
     single reviews. The interval holds the middle 95 % of the resamples. It covers the choice of
-    the reviews, not that of the seeds. Source: Davison and Hinkley (1997), sections 5.3 and 3.8.
+    the reviews, not that of the seeds. Source: Efron (1979), the percentile interval.
     """
     gains = np.subtract(first, second, dtype=float)
     if groups is None:
