@@ -23,7 +23,8 @@ class Difference(NamedTuple):
 
     def points(self, digits: int = 1) -> str:
         """In percentage points, as in "+0.9 [+0.5, +1.3]"."""
-        mean, low, high = (f"{100 * value:+.{digits}f}" for value in self)
+        rounded = (round(100 * value, digits) + 0.0 for value in self)  # + 0.0: no minus zero
+        mean, low, high = (f"{value:+.{digits}f}" for value in rounded)
         return f"{mean} [{low}, {high}]"
 
 
