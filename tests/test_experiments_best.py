@@ -11,7 +11,7 @@ from test_datasets_archive import pack
 from unrolled import datasets, saving, set_random_seed
 from unrolled.datasets import DataError, imdb
 from unrolled.experiments.__main__ import main
-from unrolled.experiments.reviews import ablation, best, fast, race, selftraining
+from unrolled.experiments.reviews import ablation, best, fast, race, selftraining, without_lstm
 from unrolled.experiments.shared import paired, parts, quick, reader, vectors
 from unrolled.experiments.shared.record import read_results
 from unrolled.gradcheck import check_layer
@@ -263,6 +263,20 @@ def test_the_best_reader_learns_from_votes(measured_on, tmp_path):
     assert len(answers) == 3  # the reader, NB-SVM, and both together
     assert all(right_bits.agree(bits, accuracy) for bits, accuracy in answers)
     assert result["seconds"]["training"] > 0
+
+
+@pytest.mark.parametrize("measured_on", ["test", "validation"])
+def test_the_reader_without_its_lstm_is_else_the_best_one(measured_on, tmp_path):
+    settings = without_lstm.Settings(measured_on=measured_on)
+    with_it = best.Settings(measured_on=measured_on)
+    assert vars(settings) == vars(with_it) | {"units": 0}
+    small = {**SMALL, "vote_bits": 14, "epochs": 2, "batch_size": 32, "folds": 2, "units": 0}
+    result = without_lstm.run(without_lstm.Settings(measured_on=measured_on, **small), tmp_path)
+    figures = result["figures"]
+    assert right_bits.agree(figures["right_bits"], figures[f"{measured_on}_accuracy"])
+    assert ("test_accuracy" in figures) == (measured_on == "test")
+    assert figures[f"{measured_on}_accuracy"] > 0.8
+    assert figures["parameters"] == 600 * 8 + 2 * 8 + 3 + 1  # words; maximum, mean, votes, bias
 
 
 def test_a_review_learns_with_the_votes_that_have_not_seen_its_label(monkeypatch):

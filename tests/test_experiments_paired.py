@@ -81,6 +81,11 @@ class TestDifference:
         assert found[1:] == pytest.approx(ends, abs=2e-3)
         assert found.points() == f"+4.0 [{100 * found.low:+.1f}, {100 * found.high:+.1f}]"
 
+    def test_a_difference_too_small_to_show_has_no_sign(self):
+        found = paired.Difference(-0.0004, -0.001, 0.0002)
+        assert found.points() == "+0.0 [-0.1, +0.0]"
+        assert found.points(2) == "-0.04 [-0.10, +0.02]"
+
     def test_the_other_way_round_it_is_behind(self):
         one, other = answers(800, 90, 50, 60)
         found, back = paired.difference(one, other), paired.difference(other, one)

@@ -6,14 +6,13 @@ logistic regression (Wang and Manning, 2012). The penalty is chosen on a validat
 by movie; the test set is read once, by the model trained on all training reviews. Book: chapter 8.
 """
 
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from unrolled import datasets
 from unrolled.experiments.shared.linear import Features, fit
-from unrolled.experiments.shared.measures import test_figures
+from unrolled.experiments.shared.measures import Clock, test_figures
 from unrolled.experiments.shared.paired import pack
 from unrolled.experiments.shared.record import Runs, data_entry
 
@@ -51,7 +50,7 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
     movies, _ = datasets.load_movies(settings.data)
     kept, held_out = datasets.split_by_movie(movies, settings.validation, settings.seed)
 
-    start = time.perf_counter()
+    clock = Clock()
     features = Features(settings.model)
     f_kept = features.fit_transform(x_train[kept], y_train[kept])
     f_held_out = features.transform(x_train[held_out])
@@ -61,20 +60,16 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
     }
     scores = {penalty: float(judged.mean()) for penalty, judged in right.items()}
     best = max(scores, key=lambda penalty: scores[penalty])
-    chosen = time.perf_counter()
+    clock.lap("choosing")
 
     features = Features(settings.model)
     classifier = fit(features.fit_transform(x_train, y_train), y_train, best)
-    trained = time.perf_counter()
+    clock.lap("training")
     probability = classifier.predict_proba(features.transform(x_test))[:, 1]
-    predicted = time.perf_counter()
+    clock.lap("prediction")
     return {
         "data": data_entry(settings.data),
-        "seconds": {
-            "choosing": round(chosen - start, 2),
-            "training": round(trained - chosen, 2),
-            "prediction": round(predicted - trained, 2),
-        },
+        "seconds": clock.seconds,
         "curves": {"penalty": list(scores), "validation_accuracy": list(scores.values())},
         "figures": {
             "penalty": best,

@@ -23,7 +23,8 @@ class Difference(NamedTuple):
 
     def points(self, digits: int = 1) -> str:
         """In percentage points, as in "+0.9 [+0.5, +1.3]"."""
-        mean, low, high = (f"{100 * value:+.{digits}f}" for value in self)
+        rounded = (round(100 * value, digits) + 0.0 for value in self)  # + 0.0: no minus zero
+        mean, low, high = (f"{value:+.{digits}f}" for value in rounded)
         return f"{mean} [{low}, {high}]"
 
 
@@ -77,7 +78,7 @@ def difference(first: Any, second: Any, groups: Any = None, seed: int = 0) -> Di
     first, second: (N,) whether each is right, or in which share of several trainings. groups:
     (N,) the movie of each review; whole movies are drawn then, with all of their reviews. None:
     single reviews. The interval holds the middle 95 % of the resamples. It covers the choice of
-    the reviews, not that of the seeds. Source: Davison and Hinkley (1997), sections 5.3 and 3.8.
+    the reviews, not that of the seeds. Source: Efron (1979), the percentile interval.
     """
     gains = np.subtract(first, second, dtype=float)
     if groups is None:
