@@ -451,7 +451,7 @@ def test_the_switches_act_on_the_gates_and_on_the_verdict(page):
     broken = load_model("lstm")
     hold(broken.layers[1], {"f": 0, "i": 1, "o": 1})
     total = page.inner_text("#lab-score tr:last-child").split()
-    assert total == ["all", "160", str(right_answers(learned)), str(right_answers(broken))]
+    assert total == ["all", "512", str(right_answers(learned)), str(right_answers(broken))]
 
 
 def test_without_scripts_it_says_so_and_shows_no_dead_controls(browser, site):

@@ -13,10 +13,8 @@ import numpy as np
 
 from unrolled import datasets, saving
 from unrolled.experiments.shared.measures import Clock, test_figures
-from unrolled.experiments.shared.pairs import scores
 from unrolled.experiments.shared.reader import (
     Settings,
-    challenge_answers,
     load_reviews,
     predict,
     rounded,
@@ -66,8 +64,6 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
     def accuracy(p: np.ndarray) -> float:
         return float(np.mean((p > 0.5) == reviews.y_measured))
 
-    word_index = datasets.get_word_index(settings.data)
-    answers = challenge_answers(model, word_index, settings.tokens)
     figures = test_figures(reviews.y_measured, probability)
     if settings.measured_on == "validation":
         figures = {"validation_accuracy": figures["test_accuracy"]}
@@ -79,11 +75,10 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
         "unlabelled": len(unlabelled),
         "nbsvm_accuracy": accuracy(counted),
         "ensemble_accuracy": accuracy((probability + counted) / 2),
-        "challenge": scores(answers),
-        "challenge_answers": [round(float(p), 5) for p in answers],
     }
     data = data_entry(settings.data)
     if settings == Settings():
+        word_index = datasets.get_word_index(settings.data)
         header = {
             "settings": asdict(settings),
             "seed": settings.seed,
