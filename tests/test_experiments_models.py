@@ -86,7 +86,7 @@ def test_scores_count_reviews_pairs_and_order():
         assert perfect[f"{name}_interval"] == pytest.approx(wilson(1, 256), abs=1e-4)
         assert mixed[f"{name}_interval"] == pytest.approx(wilson(1, 32), abs=1e-4)
     always = pairs.scores(np.full(512, 0.9))
-    assert (always["accuracy"], always["pairs"], always["ordered"]) == (0.5, 0, 0)
+    assert (always["accuracy"], always["pairs"], always["ordered"]) == (0.5, 0, 0.5)
     assert always["accuracy_interval"] == pytest.approx(wilson(0.5, 256), abs=1e-4)
     leaning = pairs.scores(0.6 + labels / 10)  # says positive always, but in the right order
     assert (leaning["accuracy"], leaning["pairs"], leaning["ordered"]) == (0.5, 0, 1)
@@ -95,7 +95,7 @@ def test_scores_count_reviews_pairs_and_order():
     scored = pairs.scores(one)
     assert scored["phenomena"]["sarcasm"]["accuracy"] == 1
     negation = scored["phenomena"]["negation"]
-    assert (negation["accuracy"], negation["pairs"], negation["ordered"]) == (1 / 64, 0, 0)
+    assert (negation["accuracy"], negation["pairs"], negation["ordered"]) == (1 / 64, 0, 1 / 64)
     assert scored["accuracy"] == pytest.approx(65 / 512)
     with pytest.raises(ValueError, match="expected 512 probabilities"):
         pairs.scores(one[1:])

@@ -22,10 +22,11 @@ def scores(answers: Sequence[float] | Array) -> dict[str, Any]:
 
     answers: (N,) probabilities of the positive class. For all reviews and for each phenomenon:
     `accuracy`, the share of reviews judged rightly; `pairs`, the share of pairs with both right;
-    and `ordered`, the share of pairs whose positive review got the larger probability. Each has a
-    95 % interval, such as `ordered_interval`, [low, high], with the pairs as trials: of accuracy
-    too, since the two answers to a pair are not independent. ValueError if answers has another
-    shape, or holds a number that is not finite.
+    and `ordered`, the share of pairs whose positive review got the larger probability. A pair with
+    equal probabilities counts one half, as in the area below a ROC curve: two reviews of the same
+    words are equal to a bag of words. Each has a 95 % interval, such as `ordered_interval`, [low,
+    high], with the pairs as trials: of accuracy too, since the two answers to a pair are not
+    independent. ValueError if answers has another shape, or holds a number that is not finite.
     """
     reviews = datasets.load_challenge()
     p = np.asarray(answers, dtype=float)
@@ -35,7 +36,7 @@ def scores(answers: Sequence[float] | Array) -> dict[str, Any]:
     by_pair = {
         "accuracy": right.reshape(-1, 2).mean(axis=1),
         "pairs": right.reshape(-1, 2).all(axis=1),
-        "ordered": p[::2] > p[1::2],
+        "ordered": (1 + np.sign(p[::2] - p[1::2])) / 2,
     }
     names = np.array([review.phenomenon for review in reviews[::2]])
 
