@@ -269,12 +269,11 @@ def table(
         _, ax = figure(height=0.9 + line * len(rows))
         ax.imshow(values, cmap=diverging(), vmin=-0.1, vmax=1.1, aspect="auto")
         for (row, column), value in np.ndenumerate(values):
-            color = "white" if value > 0.85 else "black"
             text = f"{100 * value:.0f}"
             if intervals is not None:
                 low, high = 100 * intervals[row, column]
                 text += f"\n{low:.0f}–{high:.0f}"
-            ax.text(column, row, text, ha="center", va="center", color=color)
+            ax.text(column, row, text, ha="center", va="center", color="black")
         ax.grid(visible=False)
         ax.set_xticks(range(len(columns)), columns)
         ax.set_yticks(range(len(rows)), rows)
