@@ -13,6 +13,7 @@ from unrolled.datasets import DataError, imdb
 from unrolled.experiments.__main__ import main
 from unrolled.experiments.reviews import ablation, best, fast, race, selftraining, without_lstm
 from unrolled.experiments.shared import paired, parts, quick, reader, vectors
+from unrolled.experiments.shared.pairs import challenge_ids
 from unrolled.experiments.shared.record import read_results
 from unrolled.gradcheck import check_layer
 from unrolled.layers import LSTM, Bidirectional
@@ -319,10 +320,6 @@ def test_a_stored_reader_answers_as_before(tmp_path):
     again, found = reader.load(tmp_path / "best.npz")
     assert found["test_accuracy"] == 0.5
     np.testing.assert_array_equal(again.predict([[1, 5, 6, 7], [1, 9, 900]]), after)
-    word_index = {word: k for k, word in enumerate(["the", "film", "good"], start=1)}
-    answers = reader.challenge_answers(again, word_index, tokens=20)
-    assert answers.shape == (160,)
-    assert len(np.unique(answers)) > 20
 
 
 def test_the_stored_reader_answers_the_challenge_set_as_recorded():
@@ -333,8 +330,11 @@ def test_the_stored_reader_answers_the_challenge_set_as_recorded():
     assert run["figures"]["test_accuracy"] == header["test_accuracy"]
     assert run["commit"] == header["commit"]
     word_index = {word: k for k, word in enumerate(header["vocabulary"], start=1)}
-    answers = reader.challenge_answers(model, word_index, header["settings"]["tokens"])
-    np.testing.assert_allclose(answers, run["figures"]["challenge_answers"], atol=1e-3)
+    ids = challenge_ids(word_index)
+    answers = reader.predict(model, ids, header["settings"]["tokens"])
+    (run,) = [r for r in read_results("challenge") if r["settings"]["model"] == "best"]
+    assert run["figures"]["weights_from"] == "models/best.npz"
+    np.testing.assert_allclose(answers, run["figures"]["answers"], atol=1e-3)
 
 
 def test_the_stored_reader_reads_real_reviews_as_recorded(real_data):

@@ -12,7 +12,8 @@ from unrolled import datasets, load_model, saving
 from unrolled.activations import sigmoid
 from unrolled.experiments.__main__ import main
 from unrolled.experiments.reviews import challenge, gates, models
-from unrolled.experiments.shared import linear, paired, pairs, reader, record, small
+from unrolled.experiments.shared import linear, measures, paired, pairs, reader, record, small
+from unrolled.experiments.shared.measures import wilson
 from unrolled.experiments.shared.parts import shortened
 from unrolled.experiments.trends import int8
 
@@ -56,7 +57,6 @@ def test_training_gives_the_same_weights_again_and_stores_only_the_books_model(r
     assert not (results.parent / "models").exists()
     (result,) = record.read_results("models")
     figures = result["figures"]
-    assert len(figures["challenge_answers"]) == 160
     assert np.sum(figures["confusion"]) == figures["first_test_reviews"] == 60
     assert right_bits.agree(figures["right_bits"], figures["test_accuracy"])
     assert figures["first_right"] == pytest.approx(60 * figures["test_accuracy"])
@@ -64,6 +64,7 @@ def test_training_gives_the_same_weights_again_and_stores_only_the_books_model(r
 
 def test_the_books_model_is_stored_as_it_was_measured(results, few, monkeypatch):
     index = datasets.get_word_index("sample")
+    _, (test_ids, y_test) = datasets.load_data(10_000, "sample")
     monkeypatch.setattr(models, "Settings", partial(models.Settings, **TINY))
     figures = models.run(models.Settings("lstm"), results)["figures"]
     monkeypatch.setattr(saving, "STORED", results.parent / "models")
@@ -71,10 +72,10 @@ def test_the_books_model_is_stored_as_it_was_measured(results, few, monkeypatch)
     header, _ = saving.read(saving.find("lstm"))
     assert header["test_accuracy"] == figures["test_accuracy"]
     assert header["vocabulary"][:2] == sorted(index, key=index.get)[:2]
-    texts = [review.text for review in datasets.load_challenge()]
-    ids = [datasets.encode(text, index, 10_000)[-40:] for text in texts]
-    found = loaded.predict(ids)[:, 0]
-    np.testing.assert_allclose(found, figures["challenge_answers"], atol=1e-5)
+    probability = loaded.predict([np.array(ids[-40:]) for ids in test_ids])[:, 0]
+    measured = measures.test_figures(y_test, probability)
+    assert measured["confusion"] == figures["confusion"]
+    assert measured["test_loss"] == pytest.approx(figures["test_loss"], abs=1e-5)
 
 
 def test_choosing_reads_a_split_by_movie_and_not_the_test_set(results):
@@ -123,22 +124,41 @@ def test_scores_count_reviews_pairs_and_order():
     reviews = datasets.load_challenge()
     labels = np.array([float(review.label) for review in reviews])
     perfect = pairs.scores(labels)
-    assert perfect.pop("phenomena")["mixed"] == {"accuracy": 1, "pairs": 1, "ordered": 1}
-    assert perfect == {"accuracy": 1, "pairs": 1, "ordered": 1}
-    always = pairs.scores(np.full(160, 0.9))
-    assert (always["accuracy"], always["pairs"], always["ordered"]) == (0.5, 0, 0)
+    mixed = perfect["phenomena"]["mixed"]
+    for name in ("accuracy", "pairs", "ordered"):
+        assert (perfect[name], mixed[name]) == (1, 1)
+        assert perfect[f"{name}_interval"] == pytest.approx(wilson(1, 256), abs=1e-4)
+        assert mixed[f"{name}_interval"] == pytest.approx(wilson(1, 32), abs=1e-4)
+    always = pairs.scores(np.full(512, 0.9))
+    assert (always["accuracy"], always["pairs"], always["ordered"]) == (0.5, 0, 0.5)
+    assert always["accuracy_interval"] == pytest.approx(wilson(0.5, 256), abs=1e-4)
     leaning = pairs.scores(0.6 + labels / 10)  # says positive always, but in the right order
     assert (leaning["accuracy"], leaning["pairs"], leaning["ordered"]) == (0.5, 0, 1)
     one = np.where([review.phenomenon == "sarcasm" for review in reviews], labels, 1 - labels)
     one[0] = 1
     scored = pairs.scores(one)
     assert scored["phenomena"]["sarcasm"]["accuracy"] == 1
-    assert scored["phenomena"]["negation"] == {"accuracy": 0.05, "pairs": 0, "ordered": 0}
-    assert scored["accuracy"] == pytest.approx(21 / 160)
-    with pytest.raises(ValueError, match="expected 160 probabilities"):
+    negation = scored["phenomena"]["negation"]
+    assert (negation["accuracy"], negation["pairs"], negation["ordered"]) == (1 / 64, 0, 1 / 64)
+    assert scored["accuracy"] == pytest.approx(65 / 512)
+    with pytest.raises(ValueError, match="expected 512 probabilities"):
         pairs.scores(one[1:])
-    with pytest.raises(ValueError, match="expected 160 probabilities"):
-        pairs.scores(np.where(np.arange(160) == 3, np.nan, one))
+    with pytest.raises(ValueError, match="expected 512 probabilities"):
+        pairs.scores(np.where(np.arange(512) == 3, np.nan, one))
+
+
+def test_wilsons_interval_is_where_the_normal_test_just_does_not_reject():
+    """Its ends are the probabilities p from which the share is 1.96 standard errors away."""
+    for share, n in ((0.0, 32), (0.3, 32), (0.5, 10), (1.0, 256)):
+        low, high = wilson(share, n)
+        assert low <= share <= high
+        for end in {low, high} - {0.0, 1.0}:
+            error = (end * (1 - end) / n) ** 0.5
+            assert abs(end - share) == pytest.approx(1.959964 * error)
+    assert wilson(0.0, 32)[0] == pytest.approx(0, abs=1e-12)
+    assert wilson(0.5, 32) == pytest.approx((0.3364, 0.6636), abs=1e-4)
+    with pytest.raises(ValueError, match="at least 1 trial"):
+        wilson(0.5, 0)
 
 
 def test_a_linear_model_answers_the_challenge_set():
@@ -152,19 +172,38 @@ def test_a_linear_model_answers_the_challenge_set():
         ids[0] = datasets.encode(datasets.load_challenge()[place].text, index)
         expected = classifier.predict_proba(features.transform(ids))[0, 1]
         assert found[place] == pytest.approx(expected, abs=1e-9)
-    assert found.shape == (160,)
+    assert found.shape == (512,)
+
+
+def test_a_model_trained_for_the_challenge_is_that_of_its_seed(few):
+    settings = small.Settings("gru", 3, **TINY)
+    answers, curves = challenge.trained_answers(settings)
+    (x, y), _ = datasets.load_sample(num_words=10_000)
+    model, expected_curves = small.train(settings, [np.array(ids[-40:]) for ids in x], y)
+    ids = pairs.challenge_ids(datasets.get_word_index("sample"), 10_000)
+    expected = model.predict([review[-40:] for review in ids])[:, 0]
+    assert curves == expected_curves
+    assert 0 < np.abs(answers - expected).max() < 0.01  # int8 weights, as those that are stored
 
 
 def test_the_challenge_says_what_has_to_be_recorded_first(results, capsys):
-    assert run("challenge", model="gru", seed=2) == 1
-    assert "experiments models --model gru --seed 2" in capsys.readouterr().err
+    assert run("challenge", model="words") == 1
+    assert "experiments baselines --model words --seed 0" in capsys.readouterr().err
+
+
+def test_the_challenge_takes_no_seed_that_would_change_nothing(results, capsys):
+    assert run("challenge", model="best", seed=1) == 1
+    assert "no other seed than 0" in capsys.readouterr().err
 
 
 def test_recorded_challenge_runs_score_their_answers():
     runs = record.read_results("challenge")
-    assert {run["settings"]["model"] for run in runs} == {*challenge.RECURRENT, *challenge.LINEAR}
+    assert {run["settings"]["model"] for run in runs} == {
+        settings["model"] for settings, _ in challenge.RUNS
+    }
     for figures in (run["figures"] for run in runs):
         answers = figures.pop("answers")
+        assert figures.pop("weights_from")
         again = pairs.scores(answers)
         assert json.loads(json.dumps(again)) == figures
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from unrolled import Sequential, datasets, layers, load_model, saving
-from unrolled.experiments.shared import record, small
+from unrolled.experiments.shared import pairs, record, small
 
 NAMES = ("lstm", "gru", "rnn")
 
@@ -159,9 +159,14 @@ def test_the_stored_file_is_small_and_says_what_it_is(name):
 def test_a_stored_model_answers_the_challenge_set_as_recorded(name):
     words = saving.read(saving.STORED / f"{name}.npz")[0]["vocabulary"]
     index = {word: rank for rank, word in enumerate(words, 1)}
-    texts = [review.text for review in datasets.load_challenge()]
-    found = answers(load_model(name), [datasets.encode(text, index, 10_000) for text in texts])
-    np.testing.assert_allclose(found, recorded(name)["figures"]["challenge_answers"], atol=1e-4)
+    found = answers(load_model(name), pairs.challenge_ids(index, 10_000))
+    (run,) = [
+        run
+        for run in record.read_results("challenge")
+        if run["settings"] == {"model": name, "seed": 0}
+    ]
+    assert run["figures"]["weights_from"] == f"models/{name}.npz"
+    np.testing.assert_allclose(found, run["figures"]["answers"], atol=1e-4)
 
 
 def test_stored_models_are_as_good_as_recorded_on_real_reviews(real_data):

@@ -128,6 +128,12 @@ def test_the_small_models_come_with_the_wheel(python, tmp_path, name):
     assert (done.stdout, done.stderr) == ("(1, 1)\n", "")
 
 
+def test_the_challenge_set_comes_with_the_wheel(python, tmp_path):
+    code = "from unrolled import datasets; print(len(datasets.load_challenge()))"
+    done = run(python, code, tmp_path)
+    assert (done.stdout, done.stderr) == ("512\n", "")
+
+
 def test_where_the_large_model_is_to_be_had_is_said(python, tmp_path):
     done = run(python, "from unrolled import load_model; load_model('best')", tmp_path)
     assert "FileNotFoundError: best: this model of 6 MB does not come with pip" in done.stderr

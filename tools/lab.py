@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from unrolled import datasets, saving
-from unrolled.datasets import challenge
+from unrolled.datasets.challenge import load_plots
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "_build" / "extra" / "lab"
@@ -28,6 +28,7 @@ NAMES = (
     "output_bias",
 )
 PART = 160_000  # letters of base64 in a file, so that no script is large
+PAIRS = 16  # of the challenge set, of each kind: all would make the page too heavy
 LIMIT = 1_500_000  # bytes of all models and words together
 
 
@@ -42,8 +43,17 @@ def _base64(array: np.ndarray) -> str:
     return base64.b64encode(array.tobytes()).decode()
 
 
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def challenge() -> list[datasets.ChallengeReview]:
+    """The challenge reviews that the page has: text, label, phenomenon, pair."""
+    return [review for review in datasets.load_challenge() if review.pair < PAIRS]
+
+
 def export(models: Path, out: Path) -> dict[str, int]:
-    """Write models.js and the embeddings' parts into `out`; bytes of each file."""
+    """Write models.js, texts.js and the embeddings' parts into `out`; bytes of each file."""
     files: dict[str, str] = {}
     described = []
     for name, title in MODELS.items():
@@ -65,14 +75,13 @@ def export(models: Path, out: Path) -> dict[str, int]:
                 "weights": weights,
             }
         )
-    data = {
-        "models": described,
-        "vocabulary": header["vocabulary"],
-        "challenge": datasets.load_challenge(),  # text, label, phenomenon, pair
-        "filler": " ".join(challenge.PLOTS[:2]),  # says nothing about any film
+    known = {"models": described, "vocabulary": header["vocabulary"]}
+    texts = {
+        "challenge": challenge(),
+        "filler": " ".join(load_plots()[:2]),  # says nothing about any film
     }
-    shown = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-    files["models.js"] = f"Lab.data = {shown};\n"
+    files["models.js"] = f"Lab.data = {_json(known)};\n"
+    files["texts.js"] = f"Object.assign(Lab.data, {_json(texts)});\n"
     for name, text in files.items():
         (out / name).write_text(text, encoding="utf-8")
     return {name: (out / name).stat().st_size for name in files}

@@ -254,14 +254,26 @@ def confusions(tables: Mapping[str, Sequence[Sequence[int]]]) -> None:
         pyplot().show()
 
 
-def table(values: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> None:
-    """Show shares (R, C) as a table in percent, coloured by how far they are from a half."""
+def table(
+    values: np.ndarray,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    intervals: np.ndarray | None = None,
+) -> None:
+    """Show shares (R, C) as a table in percent, coloured by how far they are from a half.
+
+    intervals: (R, C, 2), the low and the high end for each share, written below it.
+    """
+    line = 0.36 if intervals is None else 0.56  # inches for a row
     with pyplot().rc_context(STYLE):
-        _, ax = figure(height=0.9 + 0.36 * len(rows))
+        _, ax = figure(height=0.9 + line * len(rows))
         ax.imshow(values, cmap=diverging(), vmin=-0.1, vmax=1.1, aspect="auto")
         for (row, column), value in np.ndenumerate(values):
-            color = "white" if value > 0.85 else "black"
-            ax.text(column, row, f"{100 * value:.0f}", ha="center", va="center", color=color)
+            text = f"{100 * value:.0f}"
+            if intervals is not None:
+                low, high = 100 * intervals[row, column]
+                text += f"\n{low:.0f}–{high:.0f}"
+            ax.text(column, row, text, ha="center", va="center", color="black")
         ax.grid(visible=False)
         ax.set_xticks(range(len(columns)), columns)
         ax.set_yticks(range(len(rows)), rows)

@@ -12,10 +12,8 @@ from typing import Any
 from unrolled import datasets, saving
 from unrolled.experiments.shared.measures import Clock, test_figures
 from unrolled.experiments.shared.paired import pack
-from unrolled.experiments.shared.pairs import scores
 from unrolled.experiments.shared.reader import (
     Settings,
-    challenge_answers,
     load_reviews,
     predict,
     rounded,
@@ -63,8 +61,6 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
     clock.lap("nbsvm")
 
     beside = {"nbsvm": counted, "ensemble": (probability + counted) / 2}
-    word_index = datasets.get_word_index(settings.data)
-    answers = challenge_answers(model, word_index, settings.tokens)
     figures = test_figures(reviews.y_measured, probability)
     if settings.measured_on == "validation":
         names = {"test_accuracy": "validation_accuracy", "right_bits": "right_bits"}
@@ -75,14 +71,13 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
         "first_right": int(right[:FIRST].sum()),
         "parameters": sum(w.size for w in model.weights),
         "unlabelled": len(unlabelled),
-        "challenge": scores(answers),
-        "challenge_answers": [round(float(p), 5) for p in answers],
     }
     for name, p in beside.items():
         judged = (p > 0.5) == reviews.y_measured
         figures |= {f"{name}_accuracy": float(judged.mean()), f"{name}_right_bits": pack(judged)}
     data = data_entry(settings.data)
     if settings == Settings():
+        word_index = datasets.get_word_index(settings.data)
         header = {
             "settings": asdict(settings),
             "seed": settings.seed,

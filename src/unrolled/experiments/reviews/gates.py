@@ -1,6 +1,6 @@
 """What the gates do: units that follow the verdict, how long they remember, which words decide.
 
-A stored model reads real test reviews and the challenge set. Only sums over many reviews are kept.
+A stored model reads real test reviews. Only sums over many reviews are kept.
 And a test of two explanations: delete the words that occlusion or integrated gradients name, and
 see whether the verdict falls faster than when words are picked at random. Book: chapters 5, 7, 9.
 """
@@ -181,7 +181,6 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
     """Read, sum up, explain and delete."""
     model = load_model(settings.model)
     vocabulary = saving.read(saving.find(settings.model))[0]["vocabulary"]
-    word_index = {word: rank for rank, word in enumerate(vocabulary, 1)}
     num_words = model.layers[0].input_dim  # type: ignore[attr-defined]
     _, (x, y) = datasets.load_imdb(num_words=num_words)
     last = slice(-settings.maxlen, None)
@@ -193,9 +192,6 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
     seen = read_all(model, reviews)
     words = moving_words(reviews, seen["verdict"], vocabulary)
     real = follow(seen, y[drawn[: settings.read]])
-    texts = datasets.load_challenge()
-    written = [np.array(datasets.encode(r.text, word_index, num_words)) for r in texts]
-    challenge = follow(read_all(model, written), np.array([r.label for r in texts]))
     explained = [np.array(x[n][last]) for n in drawn[: 2 * settings.explained]]
     explained = [ids for ids in explained if len(ids) > 2 * COUNTS[-1] + 1][: settings.explained]
     deleted = faithfulness(model, explained, rng)
@@ -206,7 +202,6 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
         "curves": {},
         "figures": {
             "real": rounded(real),
-            "challenge": rounded(challenge),
             "words": words,
             "memory": rounded(memory(model, explained), 6),
             "deletion": rounded(deleted),

@@ -26,6 +26,21 @@ def test_figures(y_true: np.ndarray, probability: np.ndarray) -> dict[str, Any]:
     }
 
 
+def wilson(share: float, n: int) -> tuple[float, float]:
+    """Wilson's 95 % interval for a probability, from the share of successes in n trials.
+
+    For a mean of n independent numbers from 0 to 1 it is at least as wide as it has to be, since
+    none has a larger variance than a success or a failure with the same mean. Source: E. B. Wilson,
+    Journal of the American Statistical Association 22 (1927). ValueError for n < 1.
+    """
+    if n < 1:
+        raise ValueError(f"n: expected at least 1 trial, came {n}.")
+    z2 = 1.959964**2
+    center = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = (z2 * (share * (1 - share) / n + z2 / (4 * n * n))) ** 0.5 / (1 + z2 / n)
+    return max(0.0, center - half), min(1.0, center + half)
+
+
 def brier(y_true: np.ndarray, probability: np.ndarray) -> float:
     """The mean square of probability minus truth, both (N,): 0 is perfect, 0.25 always 1/2."""
     return float(np.mean((probability.astype(np.float64) - y_true) ** 2))

@@ -223,9 +223,3 @@ def load(path: saving.PathLike = saving.STORED / "best.npz") -> tuple[Sequential
     model = build_model(Settings(**header["settings"]), None, votes)
     model.set_weights(saving.weights(arrays))
     return model, header
-
-
-def challenge_answers(model: Sequential, word_index: dict[str, int], tokens: int) -> np.ndarray:
-    """Probabilities (160,) for the reviews of the challenge set, in its order."""
-    texts = [review.text for review in datasets.load_challenge()]
-    return predict(model, [datasets.encode(text, word_index) for text in texts], tokens)
