@@ -3,8 +3,8 @@
 challenge.tsv holds 32 pairs for each of eight phenomena, a positive and a negative review that
 differ in as few words as the phenomenon allows. A line is a pair: phenomenon, positive review,
 negative review, and the plot that both go on with (empty but for "early verdict"). The authors of
-this book wrote all of them, and the licence is that of the library. No model was asked while they
-were written. They are for measuring: never train on them, never choose by them.
+this book wrote all of them, and the licence is that of the library. None was chosen by a
+model's answer. They are for measuring: never train on them, never choose by them.
 """
 
 from pathlib import Path
