@@ -195,7 +195,7 @@ def test_variants_differ_in_the_gates_they_claim(rng):
     assert means == [0, 3]
 
 
-def test_the_straight_road_is_the_product_of_the_forget_gates():
+def test_the_straight_path_is_the_product_of_the_forget_gates():
     settings = gradients.Settings(units=4, features=2, sequences=3, steps=12)
     x, dh = gradients.inputs(settings)
     layer = gradients.layer_of(settings, "LSTM", bias=2)
@@ -205,7 +205,7 @@ def test_the_straight_road_is_the_product_of_the_forget_gates():
     f = sigmoid(np.array(2.0))
     assert found["straight"][0] == pytest.approx(found["c"][0])
     np.testing.assert_allclose(found["straight"], found["straight"][0] * f ** np.arange(13))
-    np.testing.assert_allclose(found["c"], found["straight"])  # no other road is left
+    np.testing.assert_allclose(found["c"], found["straight"])  # no other path is left
 
 
 def test_growth_is_the_factor_of_one_step():

@@ -1,7 +1,7 @@
 """How far back a gradient reaches: its norm against the distance, for RNN, LSTM and GRU.
 
 Untrained layers read random inputs; the loss looks at the last state alone, and its gradient there
-has norm 1. Measured: along h and along c; along c by the straight road alone, the product of the
+has norm 1. Measured: along h and along c; along c by the straight path alone, the product of the
 forget gates; against the largest singular value of the recurrent kernel; and before and after
 training on delayed recall. Book: chapters 4 and 5.
 """
@@ -108,8 +108,8 @@ def by_start(settings: Settings) -> dict[str, dict[str, list[float]]]:
                 layer = layer_of(settings, cell, start)
                 curves[f"{cell} {start}"] = stored(norms(layer, scale * x, dh)["h"])
         for bias in BIASES:
-            for road, curve in norms(layer_of(settings, "LSTM", bias=bias), scale * x, dh).items():
-                curves[f"LSTM bias {bias} {road}"] = stored(curve)
+            for path, curve in norms(layer_of(settings, "LSTM", bias=bias), scale * x, dh).items():
+                curves[f"LSTM bias {bias} {path}"] = stored(curve)
         layer = layer_of(settings, "LSTM", "glorot")
         curves["LSTM glorot h"] = stored(norms(layer, scale * x, dh)["h"])
     return found
