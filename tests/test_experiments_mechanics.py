@@ -10,6 +10,7 @@ from unrolled.activations import sigmoid
 from unrolled.experiments.__main__ import main
 from unrolled.experiments.mechanics import (
     clipping,
+    fading,
     gradients,
     horizon,
     optimisers,
@@ -22,9 +23,10 @@ from unrolled.optimizers import SGD, Adam
 
 SMALL = {
     "gradients": {"units": 4, "steps": 10, "updates": 2},
-    "horizon": {"parameters": 60, "updates": 2, "longest": 20, "test": 20},
+    "horizon": {"parameters": 60, "updates": 2, "longest": 20, "test": 20, "validation": 20},
     "variants": {"units": 4, "updates": 2, "test": 20},
     "clipping": {"units": 4, "starts": 1, "updates": 2, "lag": 5},
+    "fading": {"units": 4, "sequences": 20},
     "truncation": {"units": 4, "updates": 2, "steps": 20, "turns": 1},
     "optimisers": {"updates": 10, "batch_size": 4},
 }
@@ -216,21 +218,73 @@ def test_growth_is_the_factor_of_one_step():
     assert gradients.growth(nearly_linear) == pytest.approx(0.8, rel=1e-6)
 
 
-def test_a_model_climbs_until_it_fails(monkeypatch):
-    accuracy = {10: 1.0, 20: 0.8, 40: 0.79}
-    monkeypatch.setattr(horizon, "attempt", lambda s, task, model, lag, rate: (accuracy[lag], [0]))
-    found = horizon.run(horizon.Settings(), None)["figures"]["accuracy"]
-    assert list(found["adding"]["GRU"]) == [10, 20, 40]
+def test_every_model_is_trained_at_every_lag_and_rate_for_all_updates(monkeypatch):
+    trained = []
+
+    def failed(settings, task, model, lag, rate):
+        trained.append((task, model, lag, rate))
+        return {"validation": 0.5, "accuracy": 0.5, "solved_after": None}
+
+    monkeypatch.setattr(horizon, "attempt", failed)
+    found = horizon.run(horizon.Settings(), None)["figures"]["trained"]
+    assert len(trained) == len(set(trained)) == 3 * 6 * 5 * 2
+    for task, by_model in found.items():
+        for model, by_lag in by_model.items():
+            for lag, by_rate in by_lag.items():
+                assert all((task, model, lag, rate) in trained for rate in by_rate)
+
+
+def test_a_solved_task_is_trained_to_the_end(monkeypatch):
+    updates = []
+
+    def solved_at_once(self, batch):
+        updates.append(batch)
+        return 0.0
+
+    monkeypatch.setattr(tasks.Learner, "step", solved_at_once)
+    settings = horizon.Settings(parameters=60, updates=12, test=4, validation=4)
+    monkeypatch.setattr(tasks.Learner, "score", lambda self, batch: 1.0)
+    assert horizon.attempt(settings, "recall", "RNN", 10, 0.01)["solved_after"] == 10
+    assert len(updates) == 12
+
+
+def test_a_task_is_solved_when_the_running_loss_is_first_low():
+    assert horizon.solved_after([0.7] * 30) is None
+    assert horizon.solved_after([0.7] * 5 + [0.0] * 10 + [0.7] * 10) == 15
+    assert horizon.solved_after([0.0] * 9) is None
+
+
+def test_the_rate_is_chosen_on_other_sequences_than_it_is_tested_on():
+    def recorded(validation, accuracy):
+        by_rate = {
+            rate: {"validation": v, "accuracy": a}
+            for rate, v, a in zip(horizon.RATES, validation, accuracy, strict=True)
+        }
+        return {"figures": {"trained": {"recall": {"RNN": {10: by_rate}}}}}
+
+    runs = [recorded((0.6, 0.9), (1.0, 0.8)), recorded((0.9, 0.6), (0.9, 1.0))]
+    accuracy = horizon.accuracies(runs, "recall", "RNN")
+    assert accuracy.tolist() == [[0.8], [0.9]]
+    assert horizon.learned(accuracy).tolist() == [1]
+    assert horizon.learned(accuracy, enough=0.8).tolist() == [2]
+
+
+def test_the_narrow_network_has_the_units_of_the_lstm():
+    settings = horizon.Settings()
+    units = {model: horizon.layer_of(settings, model, 10).units for model in horizon.MODELS}
+    assert units["RNN narrow"] == units["LSTM"] == units["LSTM open"] < units["RNN"] / 2
 
 
 def test_open_gates_start_at_the_logarithm_of_the_lag(monkeypatch):
     biases = []
     monkeypatch.setattr(horizon, "open_gate", lambda layer, bias: biases.append(bias))
-    settings = horizon.Settings(parameters=60, updates=1, test=4)
+    settings = horizon.Settings(parameters=60, updates=1)
     for model in ("LSTM", "GRU open"):
-        horizon.attempt(settings, "recall", model, 20, 0.01)
+        horizon.layer_of(settings, model, 20)
     assert biases == [np.log(20)]
     for model, bias in (("LSTM", 1), ("LSTM open", np.log(40))):
+        layer = fading.layer_of(fading.Settings(units=3), model)
+        assert layer.weights[2][3:6] == pytest.approx(bias)
         layer = truncation.learner_of(truncation.Settings(units=3), model, features=2).layer
         assert layer.weights[2][3:6] == pytest.approx(bias)
 
@@ -282,12 +336,67 @@ def test_held_counts_by_the_steps_since_the_write(monkeypatch):
     assert list(found.values()) == [1, 1, 1, 0, 0, 0, 0]
 
 
-def test_explosions_and_guesses_are_counted(monkeypatch):
-    runs = iter([([0.7] * 20, [1.0]), ([2.2, *[0.05] * 20], [9.0]), ([0.6] * 20, [4.0])] * 32)
-    monkeypatch.setattr(clipping, "losses_and_norms", lambda *_: next(runs))
+def test_a_summary_tells_the_norm_that_led_to_a_large_loss_from_the_largest():
+    found = clipping.summary([0.7, 0.7, 2.2, *[0.05] * 10], [3.0, 5.0, 90.0, *[0.5] * 10])
+    assert found["norm_before"] == 5
+    assert found["largest_norm"] == 90
+    assert found["median_norm"] == 0.5
+    assert found["first_norm"] == 3
+    assert found["end"] == 0.05
+    assert clipping.summary([0.7] * 20, [9e9] * 20)["norm_before"] is None
+
+
+def test_a_large_loss_is_no_exploding_gradient():
+    def recorded(losses, norms):
+        found = {"largest_loss": losses, "end": losses, "first_norm": [2.0], "largest_norm": norms}
+        figures = {str(r): {str(b): found for b in clipping.BOUNDS} for r in clipping.RATES}
+        return {"figures": {"LSTM": figures}}
+
+    runs = [recorded([2.2], [199.0]), recorded([0.01], [201.0]), recorded([0.5], [2.0])]
+    found = clipping.counts(runs, "LSTM")
+    assert {name: count[3, 1] for name, count in found.items()} == {
+        "learned": 1,
+        "diverged": 1,
+        "exploded": 1,
+    }
+    assert clipping.all_starts(runs, "LSTM", "largest_norm")[0, 0].tolist() == [199, 201, 2]
+
+
+def test_every_start_has_its_own_numbers(monkeypatch):
+    monkeypatch.setattr(
+        clipping, "losses_and_norms", lambda _, cell, rate, bound, start: ([rate], [start])
+    )
     figures = clipping.run(clipping.Settings(starts=3), None)["figures"]
-    expected = {"exploded": 1, "learned": 1, "guessing": 1, "largest_norm": 4.0}
-    assert figures["LSTM"]["8.0"]["0.05"] == expected
+    assert figures["RNN"]["0.5"]["5.0"]["first_norm"] == [0, 1, 2]
+    assert figures["LSTM"]["8.0"]["0.05"]["largest_loss"] == [8, 8, 8]
+
+
+def test_a_read_out_is_tested_on_other_states_than_it_is_fitted_to(rng):
+    bits = rng.integers(0, 2, 400)
+    states = rng.standard_normal((400, 3))
+    assert 0.35 < fading.read_out(states, bits) < 0.65
+    states[:, 1] = 5 - 1e-6 * bits
+    assert fading.read_out(states, bits) == 1
+    states[200:, 1] = 5 - 1e-6 * (1 - bits[200:])
+    assert fading.read_out(states, bits) == 0
+
+
+def test_the_distance_of_the_means_is_that_of_the_two_bits():
+    states = np.array([[0.0, 1.0], [2.0, 1.0], [4.0, 5.0]])
+    assert fading.between_means(states, np.array([0, 0, 1])) == pytest.approx(5)
+
+
+def test_signal_and_gradient_fade_alike_in_a_linear_network(monkeypatch):
+    settings = fading.Settings(units=4, sequences=20)
+    layer = fading.layer_of(settings, "RNN")
+    layer.weights[0][...] *= 1e-3  # so small that tanh is linear
+    layer.weights[1][...] *= 0.8
+    monkeypatch.setattr(fading, "layer_of", lambda *_: layer)
+    found = fading.measure(settings, "RNN", 0.0)
+    powers = 0.8 ** np.array(fading.LAGS)
+    np.testing.assert_allclose(found["gradient"], powers, rtol=1e-3)
+    at_the_bit = 2 * np.linalg.norm(layer.weights[0][1])
+    np.testing.assert_allclose(found["between_means"], at_the_bit * powers, rtol=1e-3)
 
 
 def test_before_training_is_before_and_after_is_after():
