@@ -225,7 +225,7 @@ def plain_lstm(B: int, T: int, H: int, threads_used: int) -> Step:
 
 
 def thousand(how: str) -> Step:
-    """Answers on 1,000 made reviews of real lengths: "lists", unmasked, or "padded" and masked."""
+    """Answers on 1,000 synthetic reviews: "lists", unmasked, or "padded" and masked."""
     set_engine("compiled")
     rng = np.random.default_rng(0)
     lengths = np.clip(rng.lognormal(5.2, 0.6, 1000).astype(int), 10, 500)

@@ -409,7 +409,7 @@
   // Breaking
 
   function drawBreak() {
-    $("mend").disabled = !isBroken();
+    $("fix").disabled = !isBroken();
     $("shift-out").textContent = state.shift ? signed(state.shift, 1) : "0";
     $("both").replaceChildren();
     $("broken").textContent = "";
@@ -750,7 +750,7 @@
       state.filler = Number($("filler").value);
       update("here");
     });
-    $("mend").addEventListener("click", () => {
+    $("fix").addEventListener("click", () => {
       state.hold = { f: null, i: null, o: null };
       state.shift = 0;
       showState();

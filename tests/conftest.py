@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -66,6 +67,15 @@ def engine(request: pytest.FixtureRequest) -> Iterator[str]:
     engines.set_engine(request.param)
     yield request.param
     engines._chosen, engines._in_use = kept
+
+
+@pytest.fixture(scope="session")
+def keras() -> ModuleType:
+    """Keras, loaded when the first test asks for it."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import keras
+
+    return keras
 
 
 @pytest.fixture

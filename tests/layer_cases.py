@@ -1,4 +1,4 @@
-"""Layers, masks and arrays that several test files take, and layers in a row."""
+"""Layers, masks, arrays and comparisons that several test files take, and layers in a row."""
 
 from typing import Any
 
@@ -32,6 +32,17 @@ def built(layer, *shape, dtype="float32"):
     """The layer, built for this shape."""
     layer.build(shape, dtype)
     return layer
+
+
+def shape_for(layer, B=None, T=None, D=4):
+    """The shape of what the layer takes: ids (B, T), or features (B, T, D)."""
+    return (B, T) if layer.axes == "(B, T)" else (B, T, D)
+
+
+def assert_equal(ours, theirs):
+    """The same arrays, one after the other, to the last bit."""
+    for our, their in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(our, their)
 
 
 def state_names(kind):

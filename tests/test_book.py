@@ -134,7 +134,7 @@ FILES = (
     "_static/unrolled.css",
     "cover/preview.png",
     "_build/extra/lab/models.js",
-    "tools/site_mends.py",
+    "tools/site_fixes.py",
 )
 
 
@@ -151,26 +151,26 @@ def test_whatever_pages_are_made_of_makes_the_book_be_written_anew(tmp_path, mon
     assert program.inputs(program.INPUTS) != before
 
 
-def test_a_page_is_mended_again_if_anything_it_is_made_of_has_changed(tmp_path, monkeypatch):
+def test_a_page_is_corrected_again_if_anything_it_is_made_of_has_changed(tmp_path, monkeypatch):
     out = tmp_path / "html"
     out.mkdir()
     page, other, picture = out / "a.html", out / "b.html", out / "p.svg"
     picture.write_text("a picture", encoding="utf-8")
-    mended = []
+    corrected = []
 
-    def mend(text, path, _):
-        mended.append(path.name)
-        return f"mended: {text}"
+    def correct(text, path, _):
+        corrected.append(path.name)
+        return f"corrected: {text}"
 
-    monkeypatch.setattr(site_pages, "mend", mend)
+    monkeypatch.setattr(site_pages, "correct", correct)
 
     def again(text='<img class="x" src="p.svg">'):
-        mended.clear()
+        corrected.clear()
         page.write_text(text, encoding="utf-8")
         other.write_text("other", encoding="utf-8")
-        site_pages.mend_all(out)
-        assert page.read_text(encoding="utf-8") == f"mended: {text}"
-        return mended
+        site_pages.correct_all(out)
+        assert page.read_text(encoding="utf-8") == f"corrected: {text}"
+        return corrected
 
     assert again() == ["a.html", "b.html"]
     assert again() == []

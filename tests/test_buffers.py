@@ -78,6 +78,45 @@ def test_small_arrays_and_more_than_the_limit_do_not_wait(monkeypatch):
     assert buffers.waiting() == 64 * 1024 * 4
 
 
+def units(*sizes):
+    """Arrays of so many times the smallest size that waits, in bytes, all held at once."""
+    return [buffers.empty((size * buffers.SMALL,), "uint8") for size in sizes]
+
+
+def waiting_units():
+    """How many blocks wait, by size in the same unit."""
+    counts = {size // buffers.SMALL: len(blocks) for size, blocks in buffers._waiting.items()}
+    return {size: count for size, count in counts.items() if count}
+
+
+@pytest.mark.parametrize(
+    ("before", "size", "after"),
+    [
+        ((1, 2, 4, 8), 3, {1: 1, 2: 1, 8: 1}),  # the smallest that is large enough goes
+        ((1, 2, 4, 8), 4, {1: 1, 2: 1, 8: 1}),  # or is used again
+        ((1, 1, 1, 4), 5, {1: 2}),  # the largest, and what is missing
+        ((1, 2, 3), 4, {2: 1}),
+        ((1, 2), 9, {}),
+        ((), 1, {}),
+    ],
+)
+def test_another_size_takes_the_place_of_what_waits(before, size, after):
+    arrays = units(*before)
+    del arrays
+    assert buffers.waiting() == sum(before) * buffers.SMALL
+    held = units(size)
+    assert waiting_units() == after
+    del held
+    assert waiting_units() == after | {size: after.get(size, 0) + 1}
+
+
+def test_memory_does_not_grow_with_every_new_shape():
+    for size in [*range(1, 20), *range(20, 1, -1)]:
+        arrays = units(size, size)
+        del arrays
+        assert buffers.waiting() <= 2 * 20 * buffers.SMALL
+
+
 def test_a_cache_that_is_held_is_not_overwritten_by_later_calls():
     layer = layers.LSTM(64, return_sequences=True)
     rng = np.random.default_rng(0)

@@ -8,7 +8,6 @@
 """
 
 import math
-import os
 from types import SimpleNamespace
 
 import numpy as np
@@ -453,7 +452,7 @@ def wrong_lstm_step_backward(dh_prev, dc_prev, cache):
     return dx, dh_prev, dc_prev, *dweights
 
 
-def mended_lstm_step_backward(dh_prev, dc_prev, cache):
+def corrected_lstm_step_backward(dh_prev, dc_prev, cache):
     """The same two statements, swapped."""
     dx, dh, _, *dweights = lstm_step_backward(dh_prev, dc_prev, cache)
     dc_prev = (dc_prev + dh_prev * cache.o * (1 - np.tanh(cache.c_new) ** 2)) * cache.f
@@ -470,8 +469,8 @@ def test_the_check_catches_the_famous_wrong_line(shape):
     result = check("standard", arrays, dstates, wrong)
     assert result.error > 1e-3
     assert result.name == "c"
-    mended = dict(zip(arrays, mended_lstm_step_backward(*dstates, cache), strict=True))
-    assert check("standard", arrays, dstates, mended).error < DIFFERENCES
+    corrected = dict(zip(arrays, corrected_lstm_step_backward(*dstates, cache), strict=True))
+    assert check("standard", arrays, dstates, corrected).error < DIFFERENCES
 
 
 def test_over_several_steps_the_wrong_line_spoils_every_weight():
@@ -480,8 +479,8 @@ def test_over_several_steps_the_wrong_line_spoils_every_weight():
     right = backpropagate("standard", *sequence, lstm_step_backward)
     for name in wrong:
         assert relative_error(wrong[name], right[name]) > 1e-3, name
-    mended = check_through_time("standard", *sequence, mended_lstm_step_backward)
-    assert mended.error < DIFFERENCES
+    corrected = check_through_time("standard", *sequence, corrected_lstm_step_backward)
+    assert corrected.error < DIFFERENCES
 
 
 # --- 4. by hand, and what must not happen ----------------------------------------------------
@@ -660,14 +659,6 @@ def test_the_article_needs_as_many_features_as_units():
 
 
 # --- 5. Keras ---------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def keras():
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    import keras
-
-    return keras
 
 
 @pytest.mark.parametrize("T", [1, 6])

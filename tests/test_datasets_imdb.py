@@ -87,7 +87,7 @@ def test_argument_goes_before_variable_and_variable_before_cache(
     assert_same(load_imdb(path=imdb_npz), expected)
 
 
-# What can be wrong with a path or a file: one sentence that names it and the mend.
+# What can be wrong with a path or a file: one sentence that names it and says what to do.
 
 
 def test_path_that_does_not_exist(small, tmp_path, monkeypatch):

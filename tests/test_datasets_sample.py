@@ -1,4 +1,4 @@
-"""The made reviews: format, exact lengths and distances, a label that only the verdict knows."""
+"""Synthetic reviews: format, exact lengths and distances, a label that only the verdict knows."""
 
 import re
 import subprocess

@@ -49,7 +49,7 @@ def names_after(label, **names):
     return space
 
 
-# Chapter 4: the Jacobians of an RNN's steps
+# Chapters 3 and 4: the sum over all paths, the Jacobians of an RNN's steps
 
 SHAPES = [(1, 2, 2), (2, 3, 4), (7, 3, 5)]  # T, D, H
 
@@ -75,6 +75,23 @@ def differences(weights, x, h):
 
     units = range(h.shape[1])
     return np.stack([numerical_gradient(lambda h, j=j: last(h, j), h)[0] for j in units])
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_sum_over_paths(shape, record):
+    gradient_by_paths = functions_of("eq-rnn-paths")["gradient_by_paths"]
+    (W, U, b), x, caches = rnn(*shape)
+
+    def last(W, unit):
+        h = caches[0].h
+        for x_t in x:
+            h, _ = rnn_step(x_t, h, W, U, b)
+        return h[0, unit]
+
+    units = range(len(b))
+    expected = np.stack([numerical_gradient(lambda W, i=i: last(W, i), W) for i in units])
+    found = gradient_by_paths(caches)
+    record("eq-rnn-paths", relative_error(found, expected), DIFFERENCES, relative=True)
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -34,7 +34,7 @@ def two_texts(acl_imdb, monkeypatch):
 
 @pytest.fixture
 def few(monkeypatch):
-    """Made reviews, fewer than the loaders give, where it does not matter what is learned."""
+    """Synthetic reviews, fewer than the loaders give, where it does not matter what is learned."""
     for load in ("load_sample", "sample_movies"):
         made = partial(getattr(datasets, load), 400, 60)
         monkeypatch.setattr(datasets.sources, load, made)

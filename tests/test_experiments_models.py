@@ -1,4 +1,4 @@
-"""The experiments on the small models: what they measure, on made reviews and by hand."""
+"""The experiments on the small models: what they measure, on synthetic reviews and by hand."""
 
 import json
 from functools import partial
@@ -32,7 +32,7 @@ def results(tmp_path, monkeypatch):
 
 @pytest.fixture
 def few(monkeypatch):
-    """Made reviews, fewer than the loaders give."""
+    """Synthetic reviews, fewer than the loaders give."""
     load = partial(datasets.load_sample, 200, 60)
     for module in (datasets, datasets.sources):  # where tests and where experiments look
         monkeypatch.setattr(module, "load_sample", load)

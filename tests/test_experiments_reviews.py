@@ -1,4 +1,4 @@
-"""The experiments on reviews: what they promise, on made ones, and that they go on after a stop."""
+"""Experiments on synthetic reviews: what they promise, and that they go on after a stop."""
 
 import dataclasses
 import json
@@ -25,7 +25,7 @@ MODULES = (padding, failures, order, learning_curve, validation, embeddings)
 
 @pytest.fixture(scope="module")
 def made():
-    """Made reviews as the experiments load them: (x_train, y_train), (x_test, y_test)."""
+    """Synthetic reviews as the experiments load them: (x_train, y_train), (x_test, y_test)."""
     return reviews.load(reviews.Training(data="sample"))
 
 
@@ -37,7 +37,7 @@ def results(tmp_path, monkeypatch):
 
 
 def recorded(module, **settings):
-    """A run on made reviews, written and read again."""
+    """A run on synthetic reviews, written and read again."""
     path = record.record(module, module.Settings(**SMALL | settings))
     found = json.loads(path.read_text(encoding="utf-8"))
     answers = right_bits.pairs(found["figures"])

@@ -208,7 +208,7 @@ def results(tmp_path, monkeypatch):
 
 
 def record_small(name, *options):
-    """The run of an experiment on made reviews, recorded and read back."""
+    """The run of an experiment on synthetic reviews, recorded and read back."""
     assert main([name, *options]) == 0
     (result,) = record.read_results(name)
     answers = right_bits.pairs(result["figures"])

@@ -6,6 +6,7 @@
 4. What is compiled is kept, and where it cannot be kept it works all the same.
 """
 
+import ast
 import itertools
 import os
 import shutil
@@ -483,6 +484,7 @@ def test_only_what_is_nearly_subnormal_is_flushed(dtype):
     below = limit * dtype(0.99)
     d = np.array([[limit, -limit, below, -below, np.nan, -np.inf, 0]], dtype)
     right = [[limit, -limit, 0, 0, np.nan, -np.inf, 0]]
+    assert recurrent.flush_limit(dtype) == limit
     np.testing.assert_array_equal(recurrent.flushed(d, limit), right)
     elements.add(d, np.zeros_like(d))
     np.testing.assert_array_equal(d, right)
@@ -521,6 +523,23 @@ def test_what_does_not_fit_is_refused_before_it_is_read_past_its_end(name):
     for others in wrong:
         with pytest.raises(ValueError, match="shape"):
             run(kernels, name, given, others[0], made=others[1])
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_the_plain_engine_takes_as_many_states_as_the_cell_has(name):
+    (x, real, initial, W, U, b, _), (dy, dstates, _) = case(name, 2, 3, 4, 5)
+    states, gates = recurrent.forward(CELLS[name], x, real, initial, W, U, b)
+    with pytest.raises(ValueError, match="zip"):
+        recurrent.forward(CELLS[name], x, real, initial[1:], W, U, b)
+    with pytest.raises(ValueError, match=r"zip|unpack"):
+        recurrent.backward(CELLS[name], dy, 2 * dstates, x, real, states, gates, W, U)
+
+
+def test_loops_run_without_the_interpreters_lock():
+    loops = [loop for cell in kernels.CELLS.values() for loop in vars(cell).values()]
+    compiled = [loop for loop in loops if hasattr(loop, "targetoptions")]
+    assert {rnn.forward_steps, rnn.backward_steps} < {*compiled}
+    assert all(loop.targetoptions["nogil"] for loop in compiled)
 
 
 # In other processes
@@ -595,12 +614,18 @@ def copied(tmp_path):
     return tmp_path
 
 
-def test_what_was_compiled_is_kept_until_the_elements_change(tmp_path):
+def test_what_was_compiled_is_kept_until_the_elements_or_the_limits_change(tmp_path):
     source, cache = copied(tmp_path), {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
     assert python(FIRST, tmp_path, source, **cache).split()[1:] == ["0", "1"]
     assert python(FIRST, tmp_path, source, **cache).split()[1:] == ["1", "0"]
     with (source / "unrolled" / "kernels" / "elements.py").open("a") as file:
         file.write("# changed\n")
+    assert python(FIRST, tmp_path, source, **cache).split()[1:] == ["0", "1"]
+    plain_engine = source / "unrolled" / "recurrent.py"
+    text = plain_engine.read_text()
+    plain_engine.write_text(text + "# changed\n")
+    assert python(FIRST, tmp_path, source, **cache).split()[1:] == ["1", "0"]
+    plain_engine.write_text(text + "flush_limit = lambda dtype: np.finfo(dtype).tiny\n")
     assert python(FIRST, tmp_path, source, **cache).split()[1:] == ["0", "1"]
 
 
@@ -612,3 +637,29 @@ def test_where_no_folder_can_be_written_it_compiles_each_time(tmp_path):
     assert file.startswith(str(tmp_path))
     assert counted == ["0", "1"]
     assert not [*tmp_path.rglob("*.nb?")]
+
+
+GONE = """
+import shutil, warnings
+from pathlib import Path
+import numpy as np
+from test_kernels import CELLS, SAME, assert_same, case, kernels, recurrent, run
+folder = Path("cache")
+if START == "gone":
+    shutil.rmtree(folder)
+    folder.touch()  # even root makes no file in that
+arrays = case("rnn", 2, 3, 4, 5)
+with warnings.catch_warnings(record=True) as said:
+    warnings.simplefilter("always")
+    found = run(kernels, "rnn", *arrays)
+assert_same(found, run(recurrent, "rnn", *arrays), SAME)
+print([str(warning.message) for warning in said])
+"""
+
+
+def test_a_folder_that_can_no_longer_be_written_costs_one_warning(tmp_path):
+    cache = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    assert python("START = 'there'" + GONE, tmp_path, **cache) == "[]\n"
+    (said,) = ast.literal_eval(python("START = 'gone'" + GONE, tmp_path, **cache))
+    assert said.startswith("what is compiled now cannot be kept")
+    assert str(tmp_path / "cache") in said

@@ -364,7 +364,7 @@ def test_the_keyboard_reaches_every_step_unit_and_switch(page):
     page.keyboard.press("ArrowDown")
     assert page.is_checked("input[name=lab-hold-f][value='1']")
     assert "broken" in page.inner_text("#lab-broken")
-    page.focus("#lab-mend")
+    page.focus("#lab-fix")
     page.keyboard.press("Enter")
     assert verdict(page) == before
 

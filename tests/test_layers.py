@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from layer_cases import DIFFERENCES, Stack, built, make, normal, step
+from layer_cases import DIFFERENCES, Stack, assert_equal, built, make, normal, shape_for, step
 from unrolled import initializers, layers, set_random_seed, threads
 from unrolled.activations import sigmoid
 from unrolled.gradcheck import check_layer
@@ -123,8 +123,7 @@ def test_orthogonal():
 
 
 def test_unit_forget_bias():
-    layer = LSTM(2)
-    layer.build((None, None, 3))
+    layer = built(LSTM(2), None, None, 3)
     np.testing.assert_array_equal(layer.get_weights()[2], [0, 0, 1, 1, 0, 0, 0, 0])
 
 
@@ -136,7 +135,7 @@ def test_weights_follow_the_seed():
         return stack.get_weights()
 
     first, again, other = drawn(3), drawn(3), drawn(4)
-    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert_equal(first, again)
     assert not any(np.array_equal(first[k], other[k]) for k in (0, 1, 2, 4))
 
 
@@ -371,15 +370,13 @@ def test_configuration_of_an_lstm():
 
 @pytest.mark.parametrize("layer", CONFIGURED, ids=lambda layer: type(layer).__name__)
 def test_shapes_of_weights_are_known_before_building(layer):
-    made = copy.deepcopy(layer)
-    made.build((None, None) if layer.axes == "(B, T)" else (None, None, 4))
+    made = built(copy.deepcopy(layer), *shape_for(layer))
     assert layer.weight_shapes(4) == [w.shape for w in made.weights]
 
 
 @pytest.mark.parametrize("layer", CONFIGURED, ids=lambda layer: type(layer).__name__)
 def test_what_may_be_changed_by_an_optimizer(layer):
-    made = copy.deepcopy(layer)
-    made.build((None, None) if layer.axes == "(B, T)" else (None, None, 4))
+    made = built(copy.deepcopy(layer), *shape_for(layer))
     for trainable in (False, True):
         made.trainable = trainable
         assert made.updates() == [trainable] * len(made.weights)

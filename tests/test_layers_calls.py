@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from layer_cases import CELLS, built, make, mask_for, normal, step
+from layer_cases import CELLS, assert_equal, built, make, mask_for, normal, shape_for, step
 from unrolled import buffers, layers, set_random_seed, threads
 from unrolled.layers import (
     Dense,
@@ -43,14 +43,10 @@ LAYERS = {
 
 def inputs(layer, n, B=20, T=6):
     """n different batches that the layer can read."""
-    rng = np.random.default_rng(n)
-    if layer.axes == "(B, T)":
-        return list(rng.integers(0, 50, (n, B, T)))
-    return list(rng.normal(size=(n, B, T, 4)))
-
-
-def equal(first, second):
-    return all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+    shape = n, *shape_for(layer, B, T)
+    if len(shape) == 3:
+        return list(np.random.default_rng(n).integers(0, 50, shape))
+    return list(normal(*shape, seed=n))
 
 
 @pytest.mark.parametrize("how", [copy.deepcopy, lambda layer: pickle.loads(pickle.dumps(layer))])
@@ -62,17 +58,17 @@ def test_a_copy_of_a_used_layer_answers_for_its_own_data_and_weights(name, how):
     other, kept = how(layer), copy.deepcopy(getattr(layer, "states", None))
     if kept is not None:
         layer.reset_state()
-        assert equal(other.states, kept)
+        assert_equal(other.states, kept)
         other.reset_state()
     set_random_seed(3)
     expected = step(layer, b)
     if kept is not None:
         layer.reset_state()
     set_random_seed(3)
-    assert equal(step(other, b), expected)
+    assert_equal(step(other, b), expected)
     other.set_weights([2 * w for w in other.get_weights()])
     set_random_seed(3)
-    assert equal(step(layer, b), expected)
+    assert_equal(step(layer, b), expected)
     set_random_seed(3)
     if other.weights:
         assert not np.array_equal(step(other, b)[0], expected[0])
@@ -85,7 +81,8 @@ def test_calls_from_several_threads_give_the_bits_of_one_after_the_other(name):
     expected = [step(layer, x) for x in batches]
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda x: step(layer, x), batches))
-    assert all(equal(a, b) for a, b in zip(found, expected, strict=True))
+    for a, b in zip(found, expected, strict=True):
+        assert_equal(a, b)
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -102,8 +99,8 @@ def test_an_earlier_cache_gives_the_earlier_gradient(name):
     step(layer, b)
     dx, gradients = layer.backward(dy, cache)
     assert first_dx is None or np.array_equal(dx, first_dx)
-    assert equal(gradients, first)
-    assert equal((y, dy), kept)
+    assert_equal(gradients, first)
+    assert_equal((y, dy), kept)
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -118,7 +115,7 @@ def test_calls_write_nothing_to_a_layer(name):
         assert pickle.dumps(layer) != before
         layer.reset_state()
     assert pickle.dumps(layer) == before
-    assert equal((x, mask), given)
+    assert_equal((x, mask), given)
 
 
 FORK = """
@@ -177,7 +174,8 @@ def test_any_number_of_threads_gives_the_same_bits(kind):
     for n in (1, 2, 3, 1):
         threads.set_threads(n)
         results.append(step(layer, x, mask, dy))
-    assert all(equal(result, results[0]) for result in results)
+    for result in results:
+        assert_equal(result, results[0])
 
 
 def test_blas_threads_do_not_matter_either():
@@ -188,7 +186,7 @@ def test_blas_threads_do_not_matter_either():
     for n in (1, 2):
         with threadpool_limits(n):
             results.append(step(layer, x, None, dy))
-    assert equal(*results)
+    assert_equal(*results)
 
 
 def test_products_of_dense_ask_for_one_blas_thread(monkeypatch):

@@ -5,7 +5,6 @@ Also initial weights and defaults; and what Keras has and we have not is refused
 
 import inspect
 import itertools
-import os
 
 import numpy as np
 import pytest
@@ -17,24 +16,14 @@ from unrolled.layers import (
     LSTM,
     Bidirectional,
     Dense,
-    Dropout,
     Embedding,
     GlobalAveragePooling1D,
-    GlobalMaxPooling1D,
     Masking,
     Recurrent,
     SimpleRNN,
 )
 
 MIXED = np.array([[0, 0, 0, 1, 1, 1], [1, 1, 1, 1, 0, 0], [1, 1, 0, 0, 1, 1], [0] * 6], bool)
-
-
-@pytest.fixture(scope="module")
-def keras():
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import keras
-
-    return keras
 
 
 def listed(outputs):
@@ -241,24 +230,20 @@ def test_a_stack_with_masks(keras):
 # What a layer is made of
 
 
-LAYERS = {
-    "SimpleRNN": (SimpleRNN, {"units": 3}),
-    "LSTM": (LSTM, {"units": 3}),
-    "GRU": (GRU, {"units": 3}),
-    "Bidirectional": (Bidirectional, {"layer": None}),
-    "Embedding": (Embedding, {"input_dim": 5, "output_dim": 3}),
-    "Dropout": (Dropout, {"rate": 0.1}),
-    "Masking": (Masking, {}),
-    "GlobalMaxPooling1D": (GlobalMaxPooling1D, {}),
-    "GlobalAveragePooling1D": (GlobalAveragePooling1D, {}),
-    "Dense": (Dense, {"units": 3}),
+NEEDED = {  # the arguments that have to be given
+    "SimpleRNN": {"units": 3},
+    "LSTM": {"units": 3},
+    "GRU": {"units": 3},
+    "Embedding": {"input_dim": 5, "output_dim": 3},
+    "Dropout": {"rate": 0.1},
+    "Dense": {"units": 3},
 }
+LAYERS = [name for name in layers.__all__ if name != "Recurrent"]
 
 
 def needed(name, of):
-    """The arguments that have to be given; of: a module of layers."""
-    _, options = LAYERS[name]
-    return {"layer": of.LSTM(3)} if name == "Bidirectional" else options
+    """These arguments; of: the module whose layer a Bidirectional one gets."""
+    return {"layer": of.LSTM(3)} if name == "Bidirectional" else NEEDED.get(name, {})
 
 
 def keras_parameters(keras, name):

@@ -60,6 +60,16 @@ def test_adam_by_hand(record):
     assert optimizer.iterations == 3
 
 
+def test_adam_may_weigh_the_newest_gradient_most():
+    m = v = 0.0
+    optimizer = Adam(beta_1=0.3, beta_2=0.4)
+    for g in (2.0, -1.0, 0.5):
+        m = 0.3 * m + 0.7 * g
+        v = 0.4 * v + 0.6 * g**2
+        optimizer.apply([np.array([g])], [np.ones(1)])
+        assert furthest(optimizer.slots, [[m], [v]]) < SAME
+
+
 def test_first_step_of_adam_is_the_learning_rate():
     for scale in (1e-3, 1.0, 1e3):
         w = np.zeros(2)
@@ -77,9 +87,9 @@ def test_weights_without_gradient_stay():
 
 def test_rmsprop_by_hand():
     w, v, m = 1.0, 0.0, 0.0
-    ours, optimizer = np.array([w]), RMSprop(0.1, rho=0.8, momentum=0.5, epsilon=0.01)
+    ours, optimizer = np.array([w]), RMSprop(0.1, rho=0.3, momentum=0.5, epsilon=0.01)
     for g in (2.0, -1.0, 0.5):
-        v = 0.8 * v + 0.2 * g**2
+        v = 0.3 * v + 0.7 * g**2
         m = 0.5 * m + 0.1 * g / math.sqrt(v + 0.01)
         w -= m
         optimizer.apply([np.array([g])], [ours])
@@ -89,10 +99,10 @@ def test_rmsprop_by_hand():
 
 def test_centered_rmsprop_by_hand():
     w, v, mean = 1.0, 0.0, 0.0
-    ours, optimizer = np.array([w]), RMSprop(0.1, rho=0.8, epsilon=0.01, centered=True)
+    ours, optimizer = np.array([w]), RMSprop(0.1, rho=0.3, epsilon=0.01, centered=True)
     for g in (2.0, -1.0, 0.5):
-        v = 0.8 * v + 0.2 * g**2
-        mean = 0.8 * mean + 0.2 * g
+        v = 0.3 * v + 0.7 * g**2
+        mean = 0.3 * mean + 0.7 * g
         w -= 0.1 * g / math.sqrt(v - mean**2 + 0.01)
         optimizer.apply([np.array([g])], [ours])
         assert furthest(ours, [w]) < SAME
@@ -305,6 +315,9 @@ def test_shapes_must_fit_and_stay(make):
         optimizer.apply([np.ones(3), np.ones((2, 3))], w)
     with pytest.raises(ValueError, match="expected equal shapes"):
         optimizer.apply([np.ones((2, 3))], w)
+    for shape in [(3, 2), (6,), (1, 3), (2, 3, 1)]:  # some would be broadcast
+        with pytest.raises(ValueError, match="expected equal shapes"):
+            optimizer.apply([np.ones(shape), np.ones(3)], w)
     optimizer = make()
     optimizer.apply([np.ones((2, 3)), np.ones(3)], w)
     before = optimizer.iterations

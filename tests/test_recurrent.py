@@ -17,7 +17,18 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from layer_cases import CELLS, DIFFERENCES, MASKS, SAME, make, mask_for, normal, state_names, step
+from layer_cases import (
+    CELLS,
+    DIFFERENCES,
+    MASKS,
+    SAME,
+    assert_equal,
+    make,
+    mask_for,
+    normal,
+    state_names,
+    step,
+)
 from unrolled import cells, layers, set_engine, set_random_seed
 from unrolled.gradcheck import check_gradients, check_layer, numerical_gradient, relative_error
 from unrolled.layers import GRU, LSTM, Bidirectional, SimpleRNN
@@ -218,8 +229,7 @@ def test_layers_equal_the_step_functions(kind, B, T, mask):
             assert value.shape == expected[name].shape, name
             assert np.abs(value - expected[name]).max() < SAME * max(B, T), (name, truncate)
         dx_alone, gradients_alone = layer.backward(dy, cache, **options)
-        for a, b in zip([dx, *gradients], [dx_alone, *gradients_alone], strict=True):
-            np.testing.assert_array_equal(a, b)
+        assert_equal([dx, *gradients], [dx_alone, *gradients_alone])
     assert np.abs(y - np.where(silent, 0, expected["h"])).max() < SAME
     for name, state in zip(names, final, strict=True):
         assert np.abs(state - expected[name][:, -1]).max() < SAME
@@ -300,10 +310,7 @@ def test_go_backwards_reads_the_reversed_sequence(kind, sequences, mask):
     y, dx, *gradients = step(back, x, mask)
     reversed_mask = None if mask is None else mask[:, ::-1]
     y_ahead, dx_ahead, *gradients_ahead = step(ahead, x[:, ::-1], reversed_mask)
-    for a, b in zip(
-        [y, dx, *gradients], [y_ahead, dx_ahead[:, ::-1], *gradients_ahead], strict=True
-    ):
-        np.testing.assert_array_equal(a, b)
+    assert_equal([y, dx, *gradients], [y_ahead, dx_ahead[:, ::-1], *gradients_ahead])
 
 
 @pytest.mark.parametrize("kind", CELLS)
@@ -362,8 +369,7 @@ def test_masked_steps_are_never_looked_at(kind, wrap):
                 warnings.simplefilter("error")
                 results.append([layer(x, mask), *step(layer, x, mask)])
         for result in results[1:]:
-            for a, b in zip(result, results[0], strict=True):
-                np.testing.assert_array_equal(a, b)
+            assert_equal(result, results[0])
         assert all(np.isfinite(a).all() for a in results[0])
 
 
@@ -407,8 +413,7 @@ def test_after_a_batch_with_nan_a_layer_answers_right_again():
         layer, fresh = make(kind, 3, 2), make(kind, 3, 2)
         expected = step(fresh, x)
         assert np.isnan(step(layer, x * np.nan)[0]).all()
-        for a, b in zip(step(layer, x), expected, strict=True):
-            np.testing.assert_array_equal(a, b)
+        assert_equal(step(layer, x), expected)
 
 
 # 4. States, dropout, saturation
@@ -428,8 +433,7 @@ def test_a_stateful_layer_goes_on_where_it_stopped(kind, mask):
             found = stateful(x[:, start:stop], part)
         for a, b in zip(found[1:], expected[1:], strict=True):
             np.testing.assert_allclose(a, b, rtol=0, atol=SAME)
-        for a, b in zip(stateful.states, found[1:], strict=True):
-            np.testing.assert_array_equal(a, b)
+        assert_equal(stateful.states, found[1:])
         with pytest.raises(
             ValueError, match=r"x: expected 3 examples until reset_state is called, came 2"
         ):
@@ -444,11 +448,9 @@ def test_what_a_stateful_layer_keeps_is_its_own():
     gradients = layer.backward(np.ones_like(h), cache)[1]
     kept = [state.copy() for state in layer.states]
     h[...] = 9
-    for a, b in zip(layer.states, kept, strict=True):
-        np.testing.assert_array_equal(a, b)
+    assert_equal(layer.states, kept)
     layer(x)
-    for a, b in zip(layer.backward(np.ones_like(h), cache)[1], gradients, strict=True):
-        np.testing.assert_array_equal(a, b)
+    assert_equal(layer.backward(np.ones_like(h), cache)[1], gradients)
     begun = layer(x, initial_state=[np.zeros((3, 4))] * 2)
     np.testing.assert_array_equal(begun[0], make("lstm", 4, 2)(x))
 
@@ -503,7 +505,6 @@ def test_a_cache_remembers_its_engine(kind, engine):
         traced_again = layer.traced(cache)
     finally:
         set_engine(engine)
-    for a, b in zip([dx, *gradients], [dx_again, *again], strict=True):
-        np.testing.assert_array_equal(a, b)
+    assert_equal([dx, *gradients], [dx_again, *again])
     for name, steps in traced.items():
         np.testing.assert_array_equal(steps, traced_again[name])

@@ -203,6 +203,42 @@ def rnn_cell() -> str:
     return drawing("One step of an RNN", 284, *parts)
 
 
+def rnn_graph() -> str:
+    parts = [
+        text(12, 22, "three steps and their weights", "head left"),
+        box(228, 54, 40, 30, "purple", "$U"),
+        box(178, 284, 40, 30, "purple", "$W"),
+        box(278, 284, 40, 30, "purple", "$b"),
+        line("M208 58C160 66 134 90 128 117", "purple"),
+        line("M228 69V117", "purple"),
+        line("M248 58C296 66 322 90 328 117", "purple"),
+        sym(128, 78, "k=1"),
+        sym(252, 100, "k=2"),
+        sym(330, 78, "k=3"),
+        sym(30, 143, "h_{0}"),
+        line("M44 138H98", "orange"),
+        line("M356 138H368", "orange"),
+        box(382, 138, 24, 30, "blue", "$L"),
+    ]
+    # Where the arrows of x, W and b end, so that they do not cross.
+    ends = ((126, 1, -14, 6, 18), (228, 2, 0, -16, 16), (330, 3, 14, -18, -6))
+    for x, t, input_end, kernel_end, bias_end in ends:
+        parts += [
+            box(x, 138, 52, 38, "orange", f"$h_{{{t}}}"),
+            sym(x + input_end, 218, f"x_{{{t}}}"),
+            line(f"M{x + input_end} 202V161"),
+            line(f"M178 269C178 226 {x + kernel_end} 232 {x + kernel_end} 161", "purple"),
+            line(f"M278 269C278 226 {x + bias_end} 232 {x + bias_end} 161", "purple"),
+        ]
+        if t < 3:
+            parts.append(line(f"M{x + 26} 138H{x + 74}", "orange"))
+    parts += [
+        text(200, 322, "U, W and b are one node each,", "note"),
+        text(200, 340, "and each feeds every step", "note"),
+    ]
+    return drawing("The graph of three steps: each weight feeds every step", 352, *parts)
+
+
 def memory(
     y: int,
     right: int,
@@ -562,6 +598,7 @@ FIGURES = {
     "02-tasks": tasks,
     "02-lstm-cell": lstm_cell,
     "03-rnn-cell": rnn_cell,
+    "03-graph": rnn_graph,
     "03-bptt": bptt,
     "05-lstm-growth": growth,
     "05-lstm-backward": lstm_backward,

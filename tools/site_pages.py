@@ -2,8 +2,8 @@
 
 A Sphinx extension (`_config.yml` names it). Sphinx and its theme leave pages that load 1.7 MB of
 scripts, repeat ids, hide controls from the keyboard and write to the console. Here each page is
-read, mended fault by fault (site_mends.py), and written again with a Content-Security-Policy that
-names no outside origin. The scripts of the theme give way to `_static/unrolled.js`; only the
+read, corrected fault by fault (site_fixes.py), and written again with a Content-Security-Policy
+that names no outside origin. The scripts of the theme give way to `_static/unrolled.js`; only the
 search page keeps Sphinx's search.
 """
 
@@ -20,7 +20,7 @@ from sphinx.application import Sphinx
 
 import site_math
 import site_styles
-from site_mends import STEPS, find
+from site_fixes import STEPS, find
 
 # Scripts that `_static/unrolled.js` replaces, and those that only the search page needs.
 REPLACED = (
@@ -71,7 +71,7 @@ FIRST = """
 
 
 def finish(app: Sphinx, failure: Exception | None) -> None:
-    """Mend all pages that Sphinx has just written, and drop the files that none needs."""
+    """Correct all pages that Sphinx has just written, and drop the files that none needs."""
     if failure or app.builder.format != "html":
         site_math.SETTER.close()
         return
@@ -82,26 +82,26 @@ def finish(app: Sphinx, failure: Exception | None) -> None:
         for path in sorted((out / "_static").rglob(pattern)):
             remove(path)
     shutil.copyfile(Path(app.srcdir) / "cover" / "preview.png", out / "_static" / "preview.png")
-    mend_all(out)
+    correct_all(out)
     site_styles.trim(out)
 
 
-def mend_all(out: Path) -> None:
-    """Mend every page below `out`; a page that Sphinx wrote the same before is taken from there.
+def correct_all(out: Path) -> None:
+    """Correct every page below `out`; a page that Sphinx wrote the same before is taken from there.
 
-    What was mended lies beside `out`, in a folder `mended`, under the digest of all that it was
+    A corrected page lies beside `out`, in a folder `corrected`, under the digest of all that it was
     made from. Those that this build has no use for are dropped.
     """
-    kept = out.parent / "mended"
+    kept = out.parent / "corrected"
     kept.mkdir(exist_ok=True)
     used = set()
     for path in pages(out):
         text = path.read_text(encoding="utf-8")
         copy = kept / f"{made_from(text, path, out)}.html"
         if not copy.exists():
-            mended = mend(text, path, out)
+            corrected = correct(text, path, out)
             temporary = copy.with_suffix(".tmp")
-            temporary.write_text(mended, encoding="utf-8")
+            temporary.write_text(corrected, encoding="utf-8")
             temporary.replace(copy)
         path.write_bytes(copy.read_bytes())
         used.add(copy)
@@ -111,7 +111,7 @@ def mend_all(out: Path) -> None:
 
 
 def made_from(text: str, path: Path, out: Path) -> str:
-    """Digest of what a mended page is made from: page, pictures, programs, published address."""
+    """Digest of what a corrected page is made from: page, pictures, programs, published address."""
     sources = re.findall(r'<img[^>]* src="([^":]+)"', text)
     pictures = [path.parent / source for source in sources]
     programs = sorted(Path(__file__).parent.glob("site_*.py"))
@@ -138,7 +138,7 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def mend(text: str, path: Path, out: Path) -> str:
+def correct(text: str, path: Path, out: Path) -> str:
     """A page as Sphinx wrote it -> the page as it is published."""
     stash: list[str] = []
 
@@ -146,7 +146,7 @@ def mend(text: str, path: Path, out: Path) -> str:
         stash.append(match[0])
         return f"\ue000{len(stash) - 1}\ue001"
 
-    # Nine elements in ten lie in code and equations, where nothing is to be mended.
+    # Nine elements in ten lie in code and equations, where nothing is to be corrected.
     page = BeautifulSoup(UNTOUCHED.sub(put_away, text), "html.parser")
     for step in STEPS:
         step(page)

@@ -30,7 +30,7 @@ from unrolled.experiments.shared.record import environment
 
 ROOT = Path(__file__).resolve().parents[1]
 CHAPTERS = ROOT / "chapters"
-LIMIT = 60  # seconds a chapter may take on the made reviews and an idle machine
+LIMIT = 60  # seconds a chapter may take on the synthetic reviews and an idle machine
 CELL_LIMIT = 600  # seconds after which a cell is stuck, even on a busy machine
 
 # Chapters run under these settings, here and under nbval (chapters/conftest.py).
@@ -168,7 +168,7 @@ def run(pattern: str) -> None:
     """Execute the chapters whose name starts with `pattern`, stale or not.
 
     On real reviews (`UNROLLED_DATA=imdb`) the notebooks go to `_build/imdb/`: the twins, which are
-    published and compared, always hold the outputs on the made reviews.
+    published and compared, always hold the outputs on the synthetic reviews.
     """
     chosen = sources(pattern)
     if not chosen:

@@ -280,8 +280,7 @@ def text_table(
     """Show text (R, C) as a table of the page, with a name for each row and column.
 
     corner: what stands above the names of the rows. align: "right" for numbers, "left" for words.
-    A chapter's cell that shows a table carries `mystnb: {markdown_format: myst}`. Raises ValueError
-    if a name or a text is missing.
+    Raises ValueError if a name or a text is missing.
     """
     display = need("IPython.display", "book")
     rule = {"right": "---:", "left": ":---"}[align]

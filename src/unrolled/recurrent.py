@@ -315,7 +315,7 @@ def backward(
     slopes = cell.slopes(h, states, gates)
     deltas = empty((*x.shape[:2], W.shape[1]), x.dtype)  # (T, B, kH)
     every = [np.empty_like(state) for state in states] if step_gradients else []
-    smallest = np.finfo(x.dtype).tiny * 2.0**26
+    smallest = flush_limit(x.dtype)
     leaving = list(dstates)  # what leaves a step for the one before; here, for the last
 
     for t in reversed(range(len(x))):  # step t + 1 of the formulas, as in `forward`
@@ -368,8 +368,13 @@ def dropped(h: Array, keep: Any) -> Array:
     return h if keep is None else h * keep
 
 
+def flush_limit(dtype: Any) -> Any:
+    """Gradients below it become 0: the smallest number that is not subnormal, times 2^26."""
+    return np.finfo(dtype).tiny * 2.0**26
+
+
 def flushed(gradient: Array, smallest: Any) -> Array:
-    """The gradient, with 0 in place of numbers that would soon be subnormal.
+    """The gradient, with 0 in place of numbers below `flush_limit`, which would soon be subnormal.
 
     Over a subnormal number, below 2^-126 in float32, a processor takes far longer. A gradient that
     fades over the steps gets there; so it ends 26 powers of 2 before.

@@ -2,4 +2,4 @@
 
 
 class DataError(ValueError):
-    """A file or an argument holds other data than expected; the message names it and the mend."""
+    """A file or argument holds other data than expected; the message says which, and what to do."""

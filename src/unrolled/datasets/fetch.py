@@ -45,7 +45,7 @@ def published(name: str) -> Path:
 
 def _download(name: str, file: Path) -> None:
     """Download into a folder of its own, moved to its place when whole and checked."""
-    mend = (
+    instead = (
         f"get {ORIGIN}{name} by hand and put it at {file}, or let UNROLLED_IMDB name reviews that "
         "you have, or work with the sample (UNROLLED_DATA=sample)."
     )
@@ -60,7 +60,7 @@ def _download(name: str, file: Path) -> None:
                 raise DataError(
                     f"The download of {name} is not the file that Keras publishes (its "
                     f"{PUBLISHED[name][0].upper()} differs) and was thrown away: try again, or "
-                    + mend
+                    + instead
                 )
             fetched.replace(file)
     except DataError:
@@ -68,9 +68,9 @@ def _download(name: str, file: Path) -> None:
     except Exception as error:  # requests has many kinds for a network that fails
         number = error.errno if isinstance(error, OSError) else None
         if number in (errno.ENOSPC, errno.EDQUOT):
-            problem = OSError(f"The disk is full, {file} was not written: make room, or {mend}")
+            problem = OSError(f"The disk is full, {file} was not written: make room, or {instead}")
         elif number in (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR):
-            problem = OSError(f"{file} may not be written ({error}): set KERAS_HOME, or {mend}")
+            problem = OSError(f"{file} may not be written ({error}): set KERAS_HOME, or {instead}")
         else:
-            problem = ConnectionError(f"{name} could not be downloaded ({error}): {mend}")
+            problem = ConnectionError(f"{name} could not be downloaded ({error}): {instead}")
         raise problem from None

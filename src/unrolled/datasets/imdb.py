@@ -40,7 +40,7 @@ def load_imdb(
     path, or the environment variable UNROLLED_IMDB: an imdb.npz, an aclImdb folder, its
     .tar.gz or .tar.xz, or a folder with one of these; otherwise Keras's cache, into which it is
     downloaded where it is missing (`pip install "unrolled[data]"`).
-    Raises DataError or OSError in one sentence that names the file and the mend.
+    Raises DataError or OSError in one sentence that names the file and says what to do.
     Source: Maas et al. (2011).
     """
     source = find_imdb(path)

@@ -1,4 +1,4 @@
-"""Made reviews in the format of the real ones, with a verdict whose place can be set."""
+"""Synthetic reviews in the format of the real ones, with a verdict whose place can be set."""
 
 import random
 from functools import cache
@@ -27,7 +27,7 @@ def load_sample(
     distance: int | tuple[int, int] | None = None,
     seed: int = 113,
 ) -> Data:
-    """Made reviews, (x_train, y_train), (x_test, y_test), in the format of `load_imdb`.
+    """Synthetic reviews, (x_train, y_train), (x_test, y_test), in the format of `load_imdb`.
 
     The verdict alone decides the label (1 = positive); all other praise, blame and hearsay is
     drawn without it. Half of each part is positive. The same arguments give the same reviews.

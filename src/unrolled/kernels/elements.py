@@ -5,23 +5,51 @@ array written in a loop, at columns that are counted from 0; every constant a fl
 float64 beside it makes a float64. Comparisons, never min and max, so that NaN stays NaN.
 """
 
+import contextlib
 import math
+import warnings
 import zlib
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import scipy.linalg.cython_blas  # type: ignore[import-untyped]  # noqa: F401  (of np.dot when compiled)
 from numba import njit, types
+from numba.core.caching import FunctionCache
 from numba.extending import overload
 
 from unrolled.activations import Array
+from unrolled.recurrent import flush_limit
 
 # Products may be fused with sums, and the sign of 0 is not kept; infinities and NaN are.
 ARITHMETIC: Any = {"fastmath": {"contract", "nsz", "arcp"}, "error_model": "numpy"}
 ZERO, HALF, ONE = np.float32(0), np.float32(0.5), np.float32(1)
-FLUSH_FLOAT32, FLUSH_FLOAT64 = np.float32(2.0**-100), 2.0**-996
+FLUSH_FLOAT32, FLUSH_FLOAT64 = flush_limit(np.float32), flush_limit(np.float64)
+
+
+class Kept(FunctionCache):
+    """Numba's files of what was compiled. A folder that has gone bad costs a warning, no error."""
+
+    def load_overload(self, *signature: Any) -> Any:
+        try:
+            return super().load_overload(*signature)
+        except OSError:
+            return None  # so that it is compiled
+
+    def save_overload(self, *result: Any) -> None:
+        try:
+            super().save_overload(*result)
+        except OSError:
+            warn_that_nothing_is_kept(self.cache_path)
+
+
+@cache
+def warn_that_nothing_is_kept(folder: str) -> None:
+    """Say it once for a folder, though every function has a file there."""
+    said = f"what is compiled now cannot be kept for later processes: no file can be in {folder}"
+    warnings.warn(said, stacklevel=2)
 
 
 def compiled(function: Callable[..., Any]) -> Any:
@@ -29,15 +57,14 @@ def compiled(function: Callable[..., Any]) -> Any:
 
     What was compiled is kept for later processes, unless no folder for it can be written. Numba
     compiles anew when the function's own file has changed, and looks it up by the function's name:
-    so the name has a checksum of this file, which is compiled into all the others.
+    so the name has a checksum of this file and of the limits, which are compiled into all others.
     """
-    name = function.__qualname__
-    try:
-        function.__qualname__ = f"{name}_{zlib.crc32(Path(__file__).read_bytes()):08x}"
-        return njit(cache=True, nogil=True, **ARITHMETIC)(function)
-    except (OSError, RuntimeError):  # no source to read, no folder to write
-        function.__qualname__ = name
-        return njit(nogil=True, **ARITHMETIC)(function)
+    dispatcher = njit(nogil=True, **ARITHMETIC)(function)
+    with contextlib.suppress(OSError, RuntimeError):  # no source to read, no folder to write
+        source = Path(__file__).read_bytes() + FLUSH_FLOAT32.tobytes() + FLUSH_FLOAT64.tobytes()
+        function.__qualname__ += f"_{zlib.crc32(source):08x}"
+        dispatcher._cache = Kept(function)  # njit(cache=True) would put one of Numba's there
+    return dispatcher
 
 
 def plain(a: Any, dtype: Any, shape: tuple[int, ...]) -> Any:

@@ -23,7 +23,7 @@ def sum_by_id(ids: Any, rows: Array, input_dim: int) -> Array:
     ids: whole numbers (N,) from 0 to input_dim - 1, else IndexError; rows: (N, D).
     """
     ids, rows = plain(ids, np.intp, (len(rows),)), plain(rows, rows.dtype, rows.shape)
-    if len(ids) and not 0 <= ids.min() <= ids.max() < input_dim:
+    if len(ids) and (ids.min() < 0 or ids.max() >= input_dim):
         raise IndexError(f"ids: expected 0 to {input_dim - 1}, came {ids.min()} to {ids.max()}.")
     sums = np.zeros((input_dim, rows.shape[1]), rows.dtype)
     add_rows(ids, rows, sums)

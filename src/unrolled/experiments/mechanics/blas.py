@@ -27,7 +27,7 @@ class Settings:
 
     seed: int = field(default=0, metadata={"help": "seed of the reader"})
     data: str = field(
-        default="imdb", metadata={"choices": ("imdb", "sample"), "help": "real or made reviews"}
+        default="imdb", metadata={"choices": ("imdb", "sample"), "help": "real or synthetic"}
     )
 
 

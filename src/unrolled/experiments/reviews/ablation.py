@@ -87,7 +87,7 @@ class Settings:
 
     seed: int = field(default=0, metadata={"help": "seed of folds, vectors, weights and batches"})
     data: str = field(
-        default="imdb", metadata={"choices": ("imdb", "sample"), "help": "real or made reviews"}
+        default="imdb", metadata={"choices": ("imdb", "sample"), "help": "real or synthetic"}
     )
     num_words: int = field(default=20_000, metadata={"help": "words with a vector"})
     tokens: int = field(default=120, metadata={"help": "tokens read: first quarter, last three"})

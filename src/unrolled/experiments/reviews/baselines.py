@@ -40,7 +40,7 @@ class Settings:
     )
     seed: int = field(default=0, metadata={"help": "seed of the validation split"})
     data: str = field(
-        default="imdb", metadata={"choices": ("imdb", "sample"), "help": "real or made reviews"}
+        default="imdb", metadata={"choices": ("imdb", "sample"), "help": "real or synthetic"}
     )
     validation: float = field(default=0.2, metadata={"help": "share of movies held out to choose"})
 

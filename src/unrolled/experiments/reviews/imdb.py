@@ -1,4 +1,4 @@
-"""The article's two models on the movie reviews, mended but otherwise to the letter.
+"""The article's two models on the movie reviews, corrected but otherwise to the letter.
 
 Embedding(10000, 100), two recurrent layers of 100 units with Dropout(0.5) between them,
 Dense(1, sigmoid); binary cross-entropy, Adam(0.001), 5 epochs of batches of 128, reviews of 500

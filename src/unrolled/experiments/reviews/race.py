@@ -24,7 +24,7 @@ class Settings:
 
     seed: int = field(default=0, metadata={"help": "seed of both readers"})
     data: str = field(
-        default="imdb", metadata={"choices": ("imdb", "sample"), "help": "real or made reviews"}
+        default="imdb", metadata={"choices": ("imdb", "sample"), "help": "real or synthetic"}
     )
     epochs: int = field(default=5, metadata={"help": "passes of the article's code"})
 

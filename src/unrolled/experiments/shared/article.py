@@ -26,7 +26,7 @@ class Settings:
     )
     seed: int = field(default=0, metadata={"help": "seed of weights, shuffling and dropout"})
     data: str = field(
-        default="imdb", metadata={"choices": ("imdb", "sample"), "help": "real or made reviews"}
+        default="imdb", metadata={"choices": ("imdb", "sample"), "help": "real or synthetic"}
     )
     num_words: int = field(default=10_000, metadata={"help": "words known to the model"})
     embedding: int = field(default=100, metadata={"help": "numbers a word is given"})

@@ -26,7 +26,7 @@ class Settings:
     )
     seed: int = field(default=0, metadata={"help": "seed of weights, batches and dropout"})
     data: str = field(
-        default="imdb", metadata={"choices": ("imdb", "sample"), "help": "real or made reviews"}
+        default="imdb", metadata={"choices": ("imdb", "sample"), "help": "real or synthetic"}
     )
     layer: str = field(
         default="lstm", metadata={"choices": tuple(RECURRENT), "help": "recurrent layer"}

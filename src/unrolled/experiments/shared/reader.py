@@ -44,7 +44,7 @@ class Settings:
     )
     seed: int = field(default=0, metadata={"help": "seed of folds, vectors, weights and batches"})
     data: str = field(
-        default="imdb", metadata={"choices": ("imdb", "sample"), "help": "real or made reviews"}
+        default="imdb", metadata={"choices": ("imdb", "sample"), "help": "real or synthetic"}
     )
     num_words: int = field(default=20_000, metadata={"help": "words with a vector"})
     tokens: int = field(default=1000, metadata={"help": "tokens read: first quarter, last three"})
@@ -101,7 +101,7 @@ def load_reviews(settings: Any) -> Reviews:
 
 
 def unlabelled_texts(data: str, measured: Iterable[list[int]]) -> list[list[int]]:
-    """The texts without labels, less those that equal a measured review; of made reviews none."""
+    """The unlabelled texts but those that equal a measured review; of synthetic reviews none."""
     known = {tuple(ids) for ids in measured}
     texts: Any = datasets.load_unlabelled() if data == "imdb" else []
     return [ids for ids in texts if tuple(ids) not in known]

@@ -34,7 +34,7 @@ class Training:
 
     seed: int = field(default=0, metadata={"help": "seed of weights, shuffling and draws"})
     data: str = field(
-        default="imdb", metadata={"choices": ("imdb", "sample"), "help": "real or made reviews"}
+        default="imdb", metadata={"choices": ("imdb", "sample"), "help": "real or synthetic"}
     )
     num_words: int = field(default=10_000, metadata={"help": "words known to the model"})
     maxlen: int = field(default=250, metadata={"help": "tokens kept of a review, the last ones"})

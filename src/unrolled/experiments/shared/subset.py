@@ -21,7 +21,7 @@ class Training:
 
     seed: int = field(default=0, metadata={"help": "seed of reviews, weights and batches"})
     data: str = field(
-        default="imdb", metadata={"choices": ("imdb", "sample"), "help": "real or made reviews"}
+        default="imdb", metadata={"choices": ("imdb", "sample"), "help": "real or synthetic"}
     )
     num_words: int = field(default=10_000, metadata={"help": "words known to the models"})
     units: int = field(default=32, metadata={"help": "units and embedding of the LSTM"})

@@ -39,7 +39,7 @@ class Settings:
     model: str = field(default="lstm", metadata={"choices": tuple(small.CELLS), "help": "cell"})
     seed: int = field(default=0, metadata={"help": "seed of weights, shuffling and dropout"})
     data: str = field(
-        default="imdb", metadata={"choices": ("imdb", "sample"), "help": "real or made reviews"}
+        default="imdb", metadata={"choices": ("imdb", "sample"), "help": "real or synthetic"}
     )
     epochs: int = field(default=3, metadata={"help": "passes over the training reviews"})
 

@@ -38,7 +38,7 @@ class Settings:
 
     seed: int = field(default=0, metadata={"help": "seed of reviews, weights and noise"})
     data: str = field(
-        default="imdb", metadata={"choices": ("imdb", "sample"), "help": "real or made reviews"}
+        default="imdb", metadata={"choices": ("imdb", "sample"), "help": "real or synthetic"}
     )
     members: int = field(default=4000, metadata={"help": "training reviews, and as many others"})
     private_members: int = field(default=8000, metadata={"help": "the same of private models"})

@@ -33,7 +33,7 @@ class Settings:
 
     seed: int = field(default=0, metadata={"help": "seed of reviews, settings and weights"})
     data: str = field(
-        default="imdb", metadata={"choices": ("imdb", "sample"), "help": "real or made reviews"}
+        default="imdb", metadata={"choices": ("imdb", "sample"), "help": "real or synthetic"}
     )
     candidates: int = field(default=16, metadata={"help": "settings drawn, a power of 2"})
     num_train: int = field(default=4000, metadata={"help": "reviews that the last one trains on"})

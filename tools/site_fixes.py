@@ -1,4 +1,4 @@
-"""The theme's faults, mended one by one: what a screen reader, a keyboard or a checker trips over.
+"""The theme's faults, corrected one by one: what stops a screen reader, a keyboard or a checker.
 
 Each function of `STEPS` takes a page as BeautifulSoup has read it and changes it in place.
 """
@@ -29,7 +29,7 @@ def find(page: BeautifulSoup | Tag, selector: str) -> Tag:
     """The one element that `selector` names; the theme has changed where there is none."""
     found = page.select_one(selector)
     if found is None:
-        raise SystemExit(f"tools/site_mends.py: no {selector} in the page; has the theme changed?")
+        raise SystemExit(f"tools/site_fixes.py: no {selector} in the page; has the theme changed?")
     return found
 
 
@@ -85,7 +85,7 @@ def icons(page: BeautifulSoup) -> None:
     for tag in page.select('[class*="fa-"], .fas'):
         name = next((c[3:] for c in tag["class"] if c[3:] in ICONS), None)
         if name is None:
-            raise SystemExit(f"tools/site_mends.py: no icon for {tag}; draw one in ICONS.")
+            raise SystemExit(f"tools/site_fixes.py: no icon for {tag}; draw one in ICONS.")
         svg = icon(page, name)
         if "data-mode" in tag.attrs:
             svg["data-mode"] = tag["data-mode"]
