@@ -197,7 +197,7 @@ def test_variants_differ_in_the_gates_they_claim(rng):
     assert means == [0, 3]
 
 
-def test_the_straight_road_is_the_product_of_the_forget_gates():
+def test_the_straight_path_is_the_product_of_the_forget_gates():
     settings = gradients.Settings(units=4, features=2, sequences=3, steps=12)
     x, dh = gradients.inputs(settings)
     layer = gradients.layer_of(settings, "LSTM", bias=2)

@@ -353,7 +353,7 @@ def bptt() -> str:
 
 
 def lstm_backward() -> str:
-    parts = [text(200, 22, "the straight road along c: × f at each step", "blue")]
+    parts = [text(200, 22, "the straight path along c: × f at each step", "blue")]
     for x, t, before in ((205, "t", 22), (378, "t+1", 205)):
         m = (x + before) // 2
         parts += [
@@ -374,7 +374,7 @@ def lstm_backward() -> str:
         parts.append(line(f"M{x + 4} 234V98", "orange", "back"))
     parts += [
         text(214, 126, "o ⊙ tanh′(c)", "note left"),
-        text(200, 288, "the side roads, through the gates:", "orange"),
+        text(200, 288, "the side paths, through the gates:", "orange"),
         text(200, 307, "σ′ or tanh′, then U, at each step", "orange"),
     ]
     return drawing("The way back through an LSTM", 320, *parts)
