@@ -128,7 +128,7 @@ var Lab = (function () {
     });
   }
 
-  /** The GRU of chapter 5, reset_after as in Keras: two rows of bias. */
+  /** The GRU of chapter 6, reset_after as in Keras: two rows of bias. */
   function gru(model, ids) {
     const { units: H, features: D, weights } = model;
     const fromX = new Float64Array(3 * H);

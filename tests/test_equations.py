@@ -153,7 +153,7 @@ def test_bound_on_the_jacobians(shape, scale, record):
     record("eq-jacobian-bound", error, WRITTEN_OUT, relative=True)
 
 
-# Chapter 6: the likelihood
+# Chapter 7: the likelihood
 
 
 def test_likelihood(record):
@@ -167,7 +167,7 @@ def test_likelihood(record):
         record("eq-likelihood", error, WRITTEN_OUT, relative=True)
 
 
-# Chapter 8: counting words
+# Chapter 9: counting words
 
 
 def test_tfidf(record):
@@ -195,7 +195,7 @@ def test_log_count_ratio(record):
     assert np.abs(of_the_baseline - expected).max() < WRITTEN_OUT
 
 
-# Chapter 9: attention, and recurrences that do not wait
+# Chapter 10: attention, and recurrences that do not wait
 
 
 @pytest.mark.parametrize(("T", "D", "d"), [(1, 1, 1), (4, 3, 2), (9, 2, 5)])
@@ -232,7 +232,7 @@ def test_linear_recurrence(T, record):
     assert np.abs(functions["in_rounds"](a, b)[0] - expected).max() < WRITTEN_OUT
 
 
-# Chapter 6: the cost of a step
+# Chapter 7: the cost of a step
 
 
 def test_step_cost(record):

@@ -16,7 +16,7 @@ FIGURES = {  # chapter -> figure, script
     "02-core-concepts": ("fig-ch02-steps", "unrolled"),
     "04-vanishing-gradients": ("fig-ch04-reach", "reach"),
     "05-lstm": ("fig-ch05-sliders", "gates"),
-    "06-training": ("fig-ch06-slope", "loss"),
+    "07-training": ("fig-ch07-slope", "loss"),
 }
 NAMES = {name: script for name, script in FIGURES.values()}
 

@@ -602,9 +602,9 @@ FIGURES = {
     "03-bptt": bptt,
     "05-lstm-growth": growth,
     "05-lstm-backward": lstm_backward,
-    "05-gru": gru,
-    "06-padding": padding,
-    "06-training-loop": training_loop,
+    "06-gru": gru,
+    "07-padding": padding,
+    "07-training-loop": training_loop,
     "a2-kernel": kernel,
     "errata-cells": errata,
 }

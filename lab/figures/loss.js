@@ -1,4 +1,4 @@
-/* Chapter 6: the loss of one prediction, and its gradient. */
+/* Chapter 7: the loss of one prediction, and its gradient. */
 "use strict";
 
 /** J = -y log p - (1 - y) log(1 - p), and its gradients by p and by the logit z. */
@@ -20,7 +20,7 @@ Live.loss = function (p, y) {
 
   const path = (height) => curve(POINTS.map((q) => [x(q), height(q)]));
 
-  Live.start("fig-ch06-slope", {
+  Live.start("fig-ch07-slope", {
     title: "Loss and gradient of a prediction",
     size: [640, 394],
     state: { p: 0.2, y: 1 },

@@ -1,4 +1,4 @@
-"""What goes into a model: examples checked, put into batches, and padded (chapter 6)."""
+"""What goes into a model: examples checked, put into batches, and padded (chapter 7)."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace

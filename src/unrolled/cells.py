@@ -157,7 +157,7 @@ def gru_step(
     bias: Array,
     reset_after: bool = True,
 ) -> tuple[Array, GRUCache]:
-    """One step of a GRU: h_new and a cache (chapter 5).
+    """One step of a GRU: h_new and a cache (chapter 6).
 
     h_t = z ⊙ h_{t-1} + (1 - z) ⊙ g, with z the update gate, r the reset gate, g the candidate.
     reset_after=True, Keras's default: r acts on h U_g + b', and bias is (2, 3H), a row for the
@@ -206,7 +206,7 @@ def gru_step_backward(dh_new: Array, cache: GRUCache) -> tuple[Array, Array, Arr
 def article_lstm_step(
     x: Array, h: Array, c: Array, kernel: Array, recurrent_kernel: Array, bias: Array
 ) -> tuple[Array, Array, ArticleCache]:
-    """One step of the LSTM as the article prints it: h_new, c_new and a cache (chapter 5).
+    """One step of the LSTM as the article prints it: h_new, c_new and a cache (chapter 6).
 
     Assumed, as the article gives no shapes: `*` of a weight is a matrix product, of a gate goes
     element by element. x * f then needs D = H (ValueError if not), W_c is one (H, H) matrix in i

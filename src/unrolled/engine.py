@@ -1,6 +1,6 @@
 """Which of the two engines runs the recurrent layers: "plain" NumPy, or loops "compiled" by Numba.
 
-Both compute the same (chapter 5). At the start the environment's UNROLLED_ENGINE decides; else the
+Both compute the same (chapter 7). At the start the environment's UNROLLED_ENGINE decides; else the
 compiled engine is used where Numba and SciPy are installed (`pip install "unrolled[fast]"`).
 """
 

@@ -1,4 +1,4 @@
-"""Where weights start: Keras's initialisers of kernels and recurrent kernels (chapters 4 and 6)."""
+"""Where weights start: Keras's initialisers of kernels and recurrent kernels (chapters 4 and 7)."""
 
 import math
 
@@ -11,7 +11,7 @@ from unrolled.seeding import generator
 def glorot_uniform(rows: int, columns: int) -> Array:
     """Uniform in ±√(6 / (rows + columns)), (rows, columns) in float64.
 
-    Glorot & Bengio (2010); eq-glorot, chapter 6.
+    Glorot & Bengio (2010); eq-glorot, chapter 7.
     """
     limit = math.sqrt(6 / (rows + columns))  # eq-glorot
     return generator().uniform(-limit, limit, (rows, columns))

@@ -72,7 +72,7 @@ class Sequences(NamedTuple):
 
 @dataclass(eq=False, kw_only=True)
 class Recurrent(Layer):
-    """What SimpleRNN, LSTM and GRU share (chapters 3 to 5).
+    """What SimpleRNN, LSTM and GRU share (chapters 3 to 6).
 
     `forward` takes initial_state, [h] or [h, c], each (B, H), and gives y (B, H), or (B, T, H)
     with return_sequences, or [y, h, c] with return_state. go_backwards reads the last step first
@@ -340,7 +340,7 @@ class LSTM(Recurrent):
 
 @dataclass(eq=False, kw_only=True)
 class GRU(Recurrent):
-    """Gated recurrent unit (Cho et al. 2014; chapter 5): h_t = z ⊙ h_{t-1} + (1 - z) ⊙ g.
+    """Gated recurrent unit (Cho et al. 2014; chapter 6): h_t = z ⊙ h_{t-1} + (1 - z) ⊙ g.
 
     z, r = σ(x_t W + h_{t-1} U + b), and g = tanh(x_t W + b + r ⊙ (h_{t-1} U + b')) if
     reset_after, else tanh(x_t W + b + (r ⊙ h_{t-1}) U). Weights, with columns for z, r, g:
@@ -364,7 +364,7 @@ class GRU(Recurrent):
 
 @dataclass(eq=False)
 class Bidirectional(Layer):
-    """One copy of the layer reads forwards, one backwards (Schuster & Paliwal 1997; chapter 6).
+    """One copy of the layer reads forwards, one backwards (Schuster & Paliwal 1997; chapter 7).
 
     merge_mode "concat" puts the outputs side by side, "sum" adds them. Weights and states: the
     forward layer's, then the backward one's. With return_sequences the output of a masked step is
@@ -466,7 +466,7 @@ class Bidirectional(Layer):
 
 @dataclass(eq=False)
 class Embedding(Layer):
-    """A row of numbers for each word: y[b, t] = embeddings[x[b, t]] (chapter 6).
+    """A row of numbers for each word: y[b, t] = embeddings[x[b, t]] (chapter 7).
 
     x: whole numbers (B, T) from 0 to input_dim - 1. Weights: embeddings (input_dim, output_dim),
     uniform in ±0.05 at the start. With mask_zero, steps with the number 0 are masked.
@@ -516,7 +516,7 @@ class Embedding(Layer):
 
 @dataclass(eq=False)
 class Masking(Layer):
-    """Masks the steps whose features all equal mask_value, and sets them to 0 (chapter 6).
+    """Masks the steps whose features all equal mask_value, and sets them to 0 (chapter 7).
 
     x: (B, T, D).
     """
@@ -548,7 +548,7 @@ class Masking(Layer):
 class Dropout(Layer):
     """While training, sets a share `rate` of x to 0 and divides the others by 1 - rate.
 
-    Else gives x back (Srivastava et al. 2014; eq-dropout, chapter 6). x: any shape. The rate is
+    Else gives x back (Srivastava et al. 2014; eq-dropout, chapter 7). x: any shape. The rate is
     kept to 1/65536.
     """
 
@@ -611,7 +611,7 @@ class _GlobalPooling1D(Layer):
 
 
 class GlobalMaxPooling1D(_GlobalPooling1D):
-    """y (B, D): the largest over the real steps (chapter 6), 0 for a row without any.
+    """y (B, D): the largest over the real steps (chapter 7), 0 for a row without any.
 
     Where several are largest they share the gradient, as in Keras, which ignores the mask here.
     """
@@ -624,7 +624,7 @@ class GlobalMaxPooling1D(_GlobalPooling1D):
 
 
 class GlobalAveragePooling1D(_GlobalPooling1D):
-    """y (B, D): the mean over the real steps (chapter 6), 0 for a row without any (Keras: NaN)."""
+    """y (B, D): the mean over the real steps (chapter 7), 0 for a row without any (Keras: NaN)."""
 
     def _pool(self, x: Array, real: Array) -> tuple[Array, Array]:
         share = real / np.maximum(real.sum(axis=1, keepdims=True), 1)

@@ -1,4 +1,4 @@
-"""Losses with their gradients, and accuracies, named and computed as in Keras (chapter 6).
+"""Losses with their gradients, and accuracies, named and computed as in Keras (chapter 7).
 
 Each row of y_pred (B, K), or each time step of y_pred (B, T, K), has one loss. What a loss function
 returns is the mean of them all; with `weights`, of each times its weight: Σ w ℓ / N, whatever the
@@ -142,7 +142,7 @@ def binary_crossentropy(
     array (B, 1) or (B, T, 1) of probabilities, kept 1e-7 away from 0 and 1, or of logits, for which
     the loss is exact however large they are; of several outputs (B, K) the loss is the mean over K,
     and (B,) counts as (B, 1). weights: (B,) or (B, T), not negative. ValueError or TypeError if
-    shapes or values do not fit. Source: minus the log of eq-likelihood, chapter 6.
+    shapes or values do not fit. Source: minus the log of eq-likelihood, chapter 7.
     """
     z = _predictions(y_pred, from_logits)
     y, w = _labels(y_true, z), _weights(weights, z)

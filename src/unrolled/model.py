@@ -1,4 +1,4 @@
-"""Sequential: layers in a row that are trained, measured, used and kept in files (chapter 6)."""
+"""Sequential: layers in a row that are trained, measured, used and kept in files (chapter 7)."""
 
 import os
 import re
@@ -41,7 +41,7 @@ def mean_logs(logs: Iterable[Logs]) -> dict[str, float]:
 
 
 class Sequential:
-    """Layers in a row, each fed with what the one before it gives, as in Keras (chapter 6).
+    """Layers in a row, each fed with what the one before it gives, as in Keras (chapter 7).
 
     x is an array, ids (B, T) or features (B, T, D) or (B, D), or a list of arrays of any lengths,
     ids (T,) or features (T, D), of which no answer depends on padding. y: a label for each

@@ -1,4 +1,4 @@
-"""Stochastic gradient descent with momentum, RMSprop, Adam, and clipping (chapters 4 and 6)."""
+"""Stochastic gradient descent with momentum, RMSprop, Adam, and clipping (chapters 4 and 7)."""
 
 import weakref
 from collections.abc import Callable, Iterator, Sequence

@@ -124,7 +124,7 @@ def lstm_step_backward(d: Arrays, slopes: Arrays, U: Array) -> tuple[Arrays, Arr
     return [dh, dc], delta, through, past
 
 
-# The GRU with reset_after, Keras's default: r acts on h U_g + b' (chapter 5)
+# The GRU with reset_after, Keras's default: r acts on h U_g + b' (chapter 6)
 
 
 def gru_step(xW: Array, h: Array, before: Array, U: Array, b: Array) -> tuple[Arrays, Arrays]:
@@ -165,7 +165,7 @@ def gru_weight_gradients(deltas: Array, h: Array, gates: Array) -> tuple[Array, 
     return dU, np.stack([rows(deltas).sum(axis=0), db_h])
 
 
-# The GRU of Cho et al. (2014): r acts on h before the product (chapter 5)
+# The GRU of Cho et al. (2014): r acts on h before the product (chapter 6)
 
 
 def gru_before_step(

@@ -1,4 +1,4 @@
-"""The gradient of a table whose rows were looked up: sums by id (chapter 6)."""
+"""The gradient of a table whose rows were looked up: sums by id (chapter 7)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The rows of a batch spread over threads: the same bits for any number of them (chapter 6)."""
+"""The rows of a batch spread over threads: the same bits for any number of them (chapter 7)."""
 
 import functools
 import os

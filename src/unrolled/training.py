@@ -1,4 +1,4 @@
-"""The loop behind `Sequential.fit`: epochs, early stopping, checkpoints, Ctrl-C (chapter 6)."""
+"""The loop behind `Sequential.fit`: epochs, early stopping, checkpoints, Ctrl-C (chapter 7)."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Short reviews written for this book, to see which turns of language a model follows (chapter 8).
+"""Short reviews written for this book, to see which turns of language a model follows (chapter 9).
 
 challenge.tsv holds 32 pairs for each of eight phenomena, a positive and a negative review that
 differ in as few words as the phenomenon allows. A line is a pair: phenomenon, positive review,
@@ -27,7 +27,7 @@ def _rows() -> list[list[str]]:
 
 
 def load_challenge() -> list[ChallengeReview]:
-    """The 512 reviews, pair after pair, the positive one of each first (chapter 8)."""
+    """The 512 reviews, pair after pair, the positive one of each first (chapter 9)."""
     reviews = []
     counts: dict[str, int] = {}
     for phenomenon, positive, negative, plot in _rows():

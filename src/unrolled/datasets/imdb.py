@@ -31,7 +31,7 @@ def load_imdb(
     index_from: int = 3,
     path: PathLike | None = None,
 ) -> Data:
-    """50,000 real reviews, (x_train, y_train), (x_test, y_test), as Keras gives them (chapter 7).
+    """50,000 real reviews, (x_train, y_train), (x_test, y_test), as Keras gives them (chapter 8).
 
     x: object arrays of lists of ids, 1 = start, 2 = unknown, a word's id = its rank + 3.
     y: int64, 1 = positive. Arguments, order and oddities are those of
@@ -56,7 +56,7 @@ def load_imdb(
 def load_unlabelled(num_words: int | None = None, path: PathLike | None = None) -> np.ndarray:
     """The 50,000 texts without a label, an object array of lists of ids like those of `load_imdb`.
 
-    For learning what words mean before any label is read (chapter 8). Words that no training
+    For learning what words mean before any label is read (chapter 9). Words that no training
     review has are left out, as in the test reviews; ids >= num_words become 2. The texts are in
     no imdb.npz: they come from the aclImdb folder or archive that path (or UNROLLED_IMDB) names,
     or that lies beside the imdb.npz. DataError or FileNotFoundError where there is none.

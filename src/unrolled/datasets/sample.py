@@ -33,7 +33,7 @@ def load_sample(
     drawn without it. Half of each part is positive. The same arguments give the same reviews.
     lengths: fewest and most words of a review, without the start id.
     distance: words after the verdict, exactly so many, or (fewest, most), or None for anywhere.
-    A review too short for its verdict and distance is lengthened. Chapter 7.
+    A review too short for its verdict and distance is lengthened. Chapter 8.
     """
     words_after = (0, 0) if distance is None else distance
     words_after = words_after if isinstance(words_after, tuple) else (words_after, words_after)

@@ -19,7 +19,7 @@ def pad_sequences(
     """Sequences of any length as one array (B, maxlen), like `keras.utils.pad_sequences`.
 
     Short ones are filled with `value`, long ones are cut: in front ("pre", the default) or at
-    the end ("post"). Without maxlen the longest sequence sets it. Source: Keras; chapter 7.
+    the end ("post"). Without maxlen the longest sequence sets it. Source: Keras; chapter 8.
     Raises ValueError for another word than "pre" or "post", TypeError for a flat list.
     """
     for name, choice in (("padding", padding), ("truncating", truncating)):
@@ -47,7 +47,7 @@ def batches_of_like_length(
     """Indices of batches whose sequences have nearly the same length, so that little is padded.
 
     Each array is (batch_size,); only that of the longest ones may be smaller. Every index comes
-    once. Sequences of equal length and the order of the batches are shuffled by rng. Chapter 8.
+    once. Sequences of equal length and the order of the batches are shuffled by rng. Chapter 9.
     """
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, not {batch_size}.")
@@ -64,7 +64,7 @@ def split_by_movie(
     """(training indices, validation indices), sorted; no movie has reviews on both sides.
 
     movies: (N,), a number for each review. validation: share of the movies to hold out, 0 to 1.
-    A random split shares its movies with the training part, and so overrates a model: chapter 8.
+    A random split shares its movies with the training part, and so overrates a model: chapter 9.
     """
     if not 0 < validation < 1:
         raise ValueError(f"validation must lie between 0 and 1, not {validation}.")

@@ -1,4 +1,4 @@
-"""One door to the sample and to the real reviews, by the variable UNROLLED_DATA (chapter 7)."""
+"""One door to the sample and to the real reviews, by the variable UNROLLED_DATA (chapter 8)."""
 
 import os
 from pathlib import Path
@@ -20,7 +20,7 @@ def data_source(source: str | None = None) -> str:
 
 
 def load_data(num_words: int | None = None, source: str | None = None) -> Data:
-    """`load_sample` or, for the source "imdb", `load_imdb`: the same format (chapter 7).
+    """`load_sample` or, for the source "imdb", `load_imdb`: the same format (chapter 8).
 
     source: "sample" or "imdb", by default what the variable UNROLLED_DATA says.
     """

@@ -19,7 +19,7 @@ def encode(
     num_words: int | None = None,
     index_from: int = 3,
 ) -> list[int]:
-    """Ids of a text as `load_imdb` and `load_sample` give them: [1, rank + 3, …] (chapter 7).
+    """Ids of a text as `load_imdb` and `load_sample` give them: [1, rank + 3, …] (chapter 8).
 
     Lower case and without punctuation, by the rules of Keras's Tokenizer. A word that is not in
     word_index (default: that of the data in use), or whose id is not below num_words, becomes 2.
@@ -36,7 +36,7 @@ def encode(
 def decode(
     ids: Iterable[int], word_index: Mapping[str, int] | None = None, index_from: int = 3
 ) -> str:
-    """The words of one review's ids, joined by blanks; the inverse of `encode` (chapter 7).
+    """The words of one review's ids, joined by blanks; the inverse of `encode` (chapter 8).
 
     An id is a word's rank + index_from; 0, 1 and 2 are shown as <pad>, <start> and <unk>.
     Raises DataError for an id beyond the word_index (default: that of the data in use).

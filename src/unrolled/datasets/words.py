@@ -16,7 +16,7 @@ def tokenize_bytes(text: bytes) -> list[bytes]:
 def tokenize(text: str) -> list[str]:
     """Words of a text as `keras.datasets.imdb` has them: lower case, punctuation dropped.
 
-    "It's GREAT!<br />" gives ["it's", "great", "br"]. Chapter 7.
+    "It's GREAT!<br />" gives ["it's", "great", "br"]. Chapter 8.
     """
     return [word.decode() for word in tokenize_bytes(text.encode("utf-8", "replace"))]
 

@@ -1,4 +1,4 @@
-"""The gradient of an embedding, compiled (chapter 6)."""
+"""The gradient of an embedding, compiled (chapter 7)."""
 
 from typing import Any
 

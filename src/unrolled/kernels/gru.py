@@ -1,4 +1,4 @@
-"""The GRU with reset_after, compiled: the formulas of `recurrent.gru_step` (chapter 5).
+"""The GRU with reset_after, compiled: the formulas of `recurrent.gru_step` (chapter 6).
 
 In a step, arrays are (B, H) or have blocks of columns: sums and deltas for z, r, g, (B, 3H); gates
 for z, r, g, h_g, (B, 4H).

@@ -1,4 +1,4 @@
-"""The GRU of Cho et al. (2014), compiled: the formulas of `recurrent.gru_before_step` (chapter 5).
+"""The GRU of Cho et al. (2014), compiled: the formulas of `recurrent.gru_before_step` (chapter 6).
 
 In a step, arrays are (B, H) or have blocks of columns for z, r, g, (B, 3H), or for z, r, (B, 2H).
 """

@@ -1,1 +1,1 @@
-"""How recurrent networks learn: experiments on synthetic tasks (chapters 4 to 6)."""
+"""How recurrent networks learn: experiments on synthetic tasks (chapters 4 to 7)."""

@@ -2,7 +2,7 @@
 
 The same seed, the same code, other roundings: what the accuracies differ by is what another
 processor may do to a recorded run. Each kernel has a process of its own, since BLAS chooses when it
-is loaded. A kernel that this processor lacks is left out. Book: chapter 8.
+is loaded. A kernel that this processor lacks is left out. Book: chapter 9.
 """
 
 import json

@@ -3,7 +3,7 @@
 Untrained layers read random inputs; the loss looks at the last state alone, and its gradient there
 has norm 1. Measured: along h and along c; along c by the straight path alone, the product of the
 forget gates; against the largest singular value of the recurrent kernel; and before and after
-training on delayed recall. Book: chapters 4 and 5.
+training on delayed recall. Book: chapters 4 and 6.
 """
 
 import time

@@ -5,7 +5,7 @@ measure, the accuracy, serve all three. Every model has its units chosen for the
 parameters; "RNN narrow" has as many units as the LSTM instead, so that size and cell can be told
 apart. "open": the bias of the LSTM's forget gate, or of the GRU's update gate, starts at ln(lag).
 Every model is trained on every task at every lag and learning rate, with the same updates, batches
-and optimiser. Book: chapters 4 and 5.
+and optimiser. Book: chapters 4 and 6.
 """
 
 import sys

@@ -2,7 +2,7 @@
 
 An RNN on delayed recall over 20 steps, and an LSTM on copying over 10. `sweep`: the mean loss of
 the last updates at each learning rate. `starts`: Adam at one rate, the recurrent kernel started in
-six ways. The norm of the gradient is clipped at 1 in all runs. Book: chapters 4 and 6.
+six ways. The norm of the gradient is clipped at 1 in all runs. Book: chapters 4 and 7.
 """
 
 import sys

@@ -3,7 +3,7 @@
 One loop over step functions runs all of them. The LSTMs have equal units, so that a variant less
 a gate has fewer parameters in use; GRU and RNN have their units chosen for as many parameters as
 the LSTM. Tasks: chapter 5's office job, delayed recall, copying, adding. Each cell may choose
-between two learning rates. Book: chapter 5.
+between two learning rates. Book: chapter 6.
 """
 
 import sys

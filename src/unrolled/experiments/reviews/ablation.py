@@ -2,7 +2,7 @@
 
 A small reader, always of the same size and trained for equally many steps, with one part switched
 on at a time, then with all of them, and with all but one. Beside it the same readers without an
-LSTM, and NB-SVM, which the votes come from. The test set is not read. Chapter 8.
+LSTM, and NB-SVM, which the votes come from. The test set is not read. Chapter 9.
 """
 
 import json

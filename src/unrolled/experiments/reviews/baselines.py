@@ -3,7 +3,7 @@
 `words`: tf-idf of single words and logistic regression. `pairs`: tf-idf of words and of pairs of
 neighbours. `nbsvm`: presence of 1- to 3-grams, weighted by naive Bayes log-count ratios, and
 logistic regression (Wang and Manning, 2012). The penalty is chosen on a validation split grouped
-by movie; the test set is read once, by the model trained on all training reviews. Book: chapter 8.
+by movie; the test set is read once, by the model trained on all training reviews. Book: chapter 9.
 """
 
 from dataclasses import dataclass, field

@@ -2,7 +2,7 @@
 
 A bidirectional LSTM over word vectors that come from unlabelled reviews and over the votes of
 n-grams, with maximum and mean over time. Each part can be switched off. With the default settings
-the reader goes to models/best.npz, as `load` reads it. Book: chapter 8.
+the reader goes to models/best.npz, as `load` reads it. Book: chapter 9.
 """
 
 from dataclasses import asdict

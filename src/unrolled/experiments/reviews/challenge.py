@@ -4,7 +4,7 @@ Stored weights answer where there are some: the small recurrent models of seed 0
 `models`) and the best reader (`best`). The small models of other seeds are trained anew, as
 `models` does it. The linear classifiers are trained on all real training reviews with the penalty
 that was chosen for them (`baselines`). No model is trained on the set or chosen by it. Book:
-chapter 8.
+chapter 9.
 """
 
 import json

@@ -2,7 +2,7 @@
 
 Embedding(10000, 50, mask_zero=True), the mean over all words of a review, Dense(1, sigmoid). The
 number of epochs is chosen on a validation split grouped by movie; then it learns from all training
-reviews, and reads the test set once. Book: chapter 8.
+reviews, and reads the test set once. Book: chapter 9.
 """
 
 from dataclasses import dataclass, field

@@ -1,7 +1,7 @@
 """Where a model fails: by length, rating, turns of phrase; how sure it is; shuffled words; halves.
 
 The small LSTM and the linear model, both trained on all training reviews in order, read the test
-reviews once: as they are, with their words shuffled, and by halves. Book: chapter 7.
+reviews once: as they are, with their words shuffled, and by halves. Book: chapter 8.
 """
 
 from collections.abc import Callable, Sequence

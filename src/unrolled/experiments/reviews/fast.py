@@ -2,7 +2,7 @@
 
 Word vectors that start from counted neighbours in the training reviews, one LSTM or GRU, maximum
 and mean over time, a learning rate that falls to 0. What is timed is the counting and `fit`, start
-to finish. Book: chapter 8.
+to finish. Book: chapter 9.
 """
 
 from pathlib import Path

@@ -2,7 +2,7 @@
 
 Embedding(10000, 100), two recurrent layers of 100 units with Dropout(0.5) between them,
 Dense(1, sigmoid); binary cross-entropy, Adam(0.001), 5 epochs of batches of 128, reviews of 500
-tokens padded before. The same lines build them from Keras or from `unrolled`. Book: chapter 7.
+tokens padded before. The same lines build them from Keras or from `unrolled`. Book: chapter 8.
 """
 
 import time

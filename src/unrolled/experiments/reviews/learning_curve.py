@@ -2,7 +2,7 @@
 
 Both learn from the same reviews, the first 250 to 10,000 of an order drawn by the seed, and read
 the same 5,000 test reviews. The LSTM sees at least 10,000 reviews, so of few labels each one many
-times. All 25,000 labels: experiment `failures`. Book: chapter 7.
+times. All 25,000 labels: experiment `failures`. Book: chapter 8.
 """
 
 from dataclasses import dataclass, field

@@ -5,7 +5,7 @@ reads; dropout before and after the recurrent layer while it learns; the last 25
 review; Adam with clipped gradients and a rate that falls to 0 by the last epoch. With the default
 settings the weights go to models/, as `unrolled.load_model("lstm")` and the book's lab read them.
 With --validation 0.2 nothing is stored, and a split by movie is measured instead of the test set.
-Book: chapters 5, 7 and 9.
+Book: chapters 6, 8 and 10.
 """
 
 from dataclasses import asdict

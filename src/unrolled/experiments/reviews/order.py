@@ -2,7 +2,7 @@
 
 Each model reads 10,000 test reviews in the form that it learned from, and in order. The model that
 learned from whole reviews in order is that of the experiment `failures`, with the same settings.
-Book: chapters 1 and 7.
+Book: chapters 1 and 8.
 """
 
 from dataclasses import dataclass, field

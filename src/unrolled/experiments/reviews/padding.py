@@ -3,7 +3,7 @@
 Twelve trainings from the same weights for a cell and a seed: zeros {before, after} the words, {with
 a mask, without}, and an answer from the {last state, mean, maximum} over time. All reviews are cut
 to their last 200 tokens and padded to that width, so that nothing but the zeros differs. Measured
-on movies held out of the training reviews; the test set is not read. Book: chapter 7.
+on movies held out of the training reviews; the test set is not read. Book: chapter 8.
 """
 
 import itertools

@@ -2,7 +2,7 @@
 
 What is timed is the training of each, as in the experiments `fast` and `imdb`; the quick reader
 runs before the article's code and again after it, so that a machine that slows down is seen. No
-test set is read: the accuracies stand in the runs of those two. Book: chapter 8.
+test set is read: the accuracies stand in the runs of those two. Book: chapter 9.
 """
 
 from dataclasses import dataclass, field

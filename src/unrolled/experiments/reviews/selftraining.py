@@ -3,7 +3,7 @@
 A teacher, the best reader of `best`, learns from the labelled reviews and gives every unlabelled
 one the probability that it is positive. A student, a new reader, learns from both: the soft labels
 of Lee (2013), in one round. Each variant changes one thing. Measured on movies held out; the test
-set is not read. Readers without an LSTM, and NB-SVM, learn the same soft labels. Book: chapter 8.
+set is not read. Readers without an LSTM, and NB-SVM, learn the same soft labels. Book: chapter 9.
 """
 
 import json

@@ -2,7 +2,7 @@
 
 A model is trained on the same share of the training reviews either way, and measured on the held
 out ones and on the test set. How far the first figure lies above the second is the flattery.
-Nothing is chosen by these figures. Book: chapter 6.
+Nothing is chosen by these figures. Book: chapter 7.
 """
 
 from dataclasses import dataclass, field

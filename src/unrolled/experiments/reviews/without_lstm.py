@@ -2,7 +2,7 @@
 
 Maximum and mean read the word vectors themselves, beside the votes of n-grams; vectors, votes,
 training and rounding are those of the experiment `best`. What that reader is ahead of this one is
-what its LSTM adds. Book: chapter 8.
+what its LSTM adds. Book: chapter 9.
 """
 
 from dataclasses import dataclass, field

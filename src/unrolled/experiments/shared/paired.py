@@ -1,7 +1,7 @@
 """Two systems on the same reviews: on which each is right, and how far one is ahead.
 
 What both get right, or both wrong, says nothing about their difference, so answers are compared
-review by review. Recorded runs keep them as bits: `pack` and `unpack`. Book: chapter 8.
+review by review. Recorded runs keep them as bits: `pack` and `unpack`. Book: chapter 9.
 """
 
 import base64

@@ -1,4 +1,4 @@
-"""What the answers to the challenge set are worth, by phenomenon and by pair (chapter 8)."""
+"""What the answers to the challenge set are worth, by phenomenon and by pair (chapter 9)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,6 +1,6 @@
 """Parts of the stronger readers: word pairs and votes in the input, two poolings, a falling rate.
 
-The layers stand in a `Sequential` like those of `unrolled.layers`. Book: chapter 8.
+The layers stand in a `Sequential` like those of `unrolled.layers`. Book: chapter 9.
 """
 
 from collections.abc import Iterator, Sequence

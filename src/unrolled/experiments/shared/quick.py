@@ -1,4 +1,4 @@
-"""The quick reader: one small recurrent layer that reads less of each review (chapter 8)."""
+"""The quick reader: one small recurrent layer that reads less of each review (chapter 9)."""
 
 from dataclasses import dataclass, field
 from typing import Any

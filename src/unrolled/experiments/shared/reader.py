@@ -1,4 +1,4 @@
-"""The best reader of reviews: how it is built, trained, rounded, stored, loaded (chapter 8)."""
+"""The best reader of reviews: how it is built, trained, rounded, stored, loaded (chapter 9)."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field

@@ -4,7 +4,7 @@ The LSTM: Embedding(10000, 32, mask_zero=True), LSTM(32) whose states are summed
 over time, Dense(1, sigmoid); Adam with clipped gradients, batches of like length, the last 250
 tokens of a review. It is small on purpose, so that it can be trained some dozen times. The linear
 model: tf-idf of single words and logistic regression, with the penalty that movie-grouped
-validation chose (experiment `baselines`). Book: chapter 7.
+validation chose (experiment `baselines`). Book: chapter 8.
 """
 
 import json

@@ -1,6 +1,6 @@
 """Memory tasks made from a seed, and the training loop that the experiments on mechanics share.
 
-lag: steps between what has to be remembered and the answer. Book: chapters 4 to 6.
+lag: steps between what has to be remembered and the answer. Book: chapters 4 to 7.
 """
 
 from collections.abc import Callable

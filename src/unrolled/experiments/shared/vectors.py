@@ -2,7 +2,7 @@
 
 `word_vectors`: from counted neighbours (PPMI and a truncated SVD; Levy, Goldberg and Dagan, 2015).
 `ngram_votes`: from the labels, what each word, pair and triple votes for (NB-SVM; Wang and
-Manning, 2012), cross-fitted by movie. Book: chapter 8.
+Manning, 2012), cross-fitted by movie. Book: chapter 9.
 """
 
 from typing import Any

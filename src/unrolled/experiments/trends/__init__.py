@@ -1,1 +1,1 @@
-"""Trends and challenges: experiments of chapter 9."""
+"""Trends and challenges: experiments of chapter 10."""
