@@ -123,8 +123,8 @@ def test_orthogonal():
 
 
 def test_unit_forget_bias():
-    layer = built(LSTM(2), None, None, 3)
-    np.testing.assert_array_equal(layer.get_weights()[2], [0, 0, 1, 1, 0, 0, 0, 0])
+    layer = built(LSTM(3), None, None, 2)
+    np.testing.assert_array_equal(layer.get_weights()[2], [0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 0, 0])
 
 
 def test_weights_follow_the_seed():

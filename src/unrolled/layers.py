@@ -154,7 +154,7 @@ class Recurrent(Layer):
 
     def _dropped(self, rate: float, shape: tuple[int, ...], training: bool) -> Any:
         """0 for a share `rate` of the places, 1 / (1 - rate) for others; None without dropout."""
-        if not training or rate == 0:
+        if not (training and rate):
             return None
         kept = generator().random(shape) >= rate
         return kept.astype(self.dtype) / self.dtype.type(1 - rate)
@@ -394,11 +394,12 @@ class Bidirectional(Layer):
         return None if None in kept else [state for states in kept for state in states or ()]
 
     def _fits(self, name: str, value: Any) -> tuple[Any, str]:
-        if name == "merge_mode":
-            return value in ("concat", "sum"), "'concat' or 'sum'"
-        if name == "layer":
-            fits = isinstance(value, Recurrent) and not value.go_backwards
-            return fits, "SimpleRNN, LSTM or GRU without go_backwards"
+        match name:
+            case "merge_mode":
+                return value in ("concat", "sum"), "'concat' or 'sum'"
+            case "layer":
+                fits = isinstance(value, Recurrent) and not value.go_backwards
+                return fits, "SimpleRNN, LSTM or GRU without go_backwards"
         return super()._fits(name, value)
 
     def _make_weights(self, D: Any) -> list[Array]:
@@ -418,11 +419,14 @@ class Bidirectional(Layer):
         for half in self.halves:
             half.reset_state()
 
+    def _side_by_side(self) -> bool:
+        return self.merge_mode == "concat"
+
     def compute_mask(self, x: Any, mask: Any = None) -> Any:
         return self.layer.compute_mask(x, mask)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        width = self.layer.units * (2 if self.merge_mode == "concat" else 1)
+        width = 2 * self.layer.units if self._side_by_side() else self.layer.units
         return (*self.layer.compute_output_shape(input_shape)[:-1], width)
 
     def _split(self, name: str, arrays: Any) -> list[Any]:
@@ -447,11 +451,11 @@ class Bidirectional(Layer):
             ys.append(self._flip(y) if half.go_backwards else y)
             states += final
             caches.append(cache)
-        y = np.concatenate(ys, axis=-1) if self.merge_mode == "concat" else ys[0] + ys[1]
+        y = np.concatenate(ys, axis=-1) if self._side_by_side() else ys[0] + ys[1]
         return [y, *states] if states else y, caches
 
     def _backward(self, dy: Array, cache: Any, dstate: Any = None, **options: Any) -> Any:
-        dy, dy_back = np.split(dy, 2, axis=-1) if self.merge_mode == "concat" else (dy, dy)
+        dy, dy_back = np.split(dy, 2, axis=-1) if self._side_by_side() else (dy, dy)
         dstate, dstate_back = self._split("dstate", dstate)
         dx, gradients, *steps = self.forward_layer.backward(dy, cache[0], dstate=dstate, **options)
         dx_back, gradients_back, *steps_back = self.backward_layer.backward(
@@ -500,11 +504,12 @@ class Embedding(Layer):
             self._expect(fits, "x", f"ids from 0 to {self.input_dim - 1}", extreme)
 
     def _forward(self, x: Array, mask: Any, training: bool) -> tuple[Array, Array]:
+        (embeddings,) = self.weights
         ids: Any = x.T.ravel()  # time-major, as y lies in memory
         rows = empty((len(ids), self.output_dim), self.dtype)
 
         def work(part: slice) -> None:
-            np.take(self.weights[0], ids[part], axis=0, out=rows[part], mode="clip")
+            np.take(embeddings, ids[part], axis=0, out=rows[part], mode="clip")
 
         side_by_side(work, len(ids))
         return rows.reshape(*x.T.shape, self.output_dim).transpose(1, 0, 2), ids
@@ -527,9 +532,10 @@ class Masking(Layer):
         return []
 
     def _fits(self, name: str, value: Any) -> tuple[Any, str]:
-        if name == "mask_value":
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            return number and not np.isnan(value), "a number"
+        match name:
+            case "mask_value":
+                number = isinstance(value, int | float) and not isinstance(value, bool)
+                return number and not np.isnan(value), "a number"
         return super()._fits(name, value)
 
     def compute_mask(self, x: Any, mask: Any = None) -> Any:
@@ -559,7 +565,7 @@ class Dropout(Layer):
         return []
 
     def _forward(self, x: Array, mask: Any, training: bool) -> tuple[Array, Any]:
-        if not training or self.rate == 0:
+        if not (training and self.rate):
             return x, None
         drawn = generator().integers(0, 2**64, x.size // 4 + 1, dtype=np.uint64).view(np.uint16)
         kept = np.empty_like(x, bool)  # with x's order in memory
@@ -644,8 +650,9 @@ class Dense(Layer):
     axes = "any"
 
     def _fits(self, name: str, value: Any) -> tuple[Any, str]:
-        if name == "activation":
-            return value in [*ACTIVATIONS], f"one of {[*ACTIVATIONS]}"
+        match name:
+            case "activation":
+                return value in [*ACTIVATIONS], f"one of {[*ACTIVATIONS]}"
         return super()._fits(name, value)
 
     def _make_weights(self, D: int) -> list[Array]:
