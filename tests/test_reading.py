@@ -8,6 +8,7 @@ import pytest
 import reading
 
 CHAPTERS = sorted((Path(__file__).parents[1] / "chapters").glob("[01a]*.md"))
+LONGEST = 45  # minutes in which a chapter can be read in one sitting
 TIME = re.compile(r"^\*\*Time:\*\* (\d+) minutes? to read", re.M)
 
 PAGE = """---
@@ -100,8 +101,9 @@ def test_times_are_stated_to_five_minutes(minutes: float, said: int) -> None:
 
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
-def test_a_chapter_states_the_time_it_takes(path: Path) -> None:
+def test_a_chapter_fits_one_sitting_and_states_the_time_it_takes(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     found = TIME.search(text)
+    assert reading.content(text).minutes <= LONGEST
     if found:
         assert int(found[1]) == reading.stated(reading.content(text).minutes)
