@@ -301,7 +301,7 @@ def test_code_is_copied(browser, site):
     with visit(browser, (site / CHAPTER).as_uri()) as seen:
         page = seen.page
         page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-        block = page.locator("article .cell_input div.highlight").first
+        block = page.locator("article .cell_input div.highlight:visible").first
         block.locator("button").click()
         page.wait_for_selector("text=Copied")
         copied = page.evaluate("navigator.clipboard.readText()")
