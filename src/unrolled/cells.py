@@ -206,7 +206,7 @@ def gru_step_backward(dh_new: Array, cache: GRUCache) -> tuple[Array, Array, Arr
 def article_lstm_step(
     x: Array, h: Array, c: Array, kernel: Array, recurrent_kernel: Array, bias: Array
 ) -> tuple[Array, Array, ArticleCache]:
-    """One step of the LSTM as the article prints it: h_new, c_new and a cache (chapter 6).
+    """One step of the LSTM as the article prints it: h_new, c_new and a cache (errata).
 
     Assumed, as the article gives no shapes: `*` of a weight is a matrix product, of a gate goes
     element by element. x * f then needs D = H (ValueError if not), W_c is one (H, H) matrix in i

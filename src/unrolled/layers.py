@@ -364,7 +364,7 @@ class GRU(Recurrent):
 
 @dataclass(eq=False)
 class Bidirectional(Layer):
-    """One copy of the layer reads forwards, one backwards (Schuster & Paliwal 1997; chapter 7).
+    """One copy of the layer reads forwards, one backwards (Schuster & Paliwal 1997; chapter 5).
 
     merge_mode "concat" puts the outputs side by side, "sum" adds them. Weights and states: the
     forward layer's, then the backward one's. With return_sequences the output of a masked step is
