@@ -84,6 +84,7 @@ OF_CALLS = {
         IDS / 1
     ),
     "Embedding: x: expected ids from 0 to 2, came 3.": lambda: Embedding(3, 3)(IDS),
+    "Embedding: x: expected ids from 0 to 1, came 3.": lambda: Embedding(2, 3)(IDS),
     "Embedding: x: expected ids from 0 to 4, came -1.": lambda: Embedding(5, 3)(IDS - 1),
     "LSTM: mask: expected shape (2, 4), came (4, 2).": lambda: LSTM(3)(X, np.ones((4, 2))),
     "LSTM: initial_state: expected a list: 2 of shape (2, 3), came 'ndarray'.": lambda: LSTM(3)(
