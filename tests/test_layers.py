@@ -352,6 +352,7 @@ def test_configuration_makes_the_layer_again(layer):
     again = type(layer)(**layer.get_config())
     assert repr(again) == repr(layer)
     assert again.get_config() == layer.get_config()
+    assert len({layer, again}) == 2  # alike, and not the same layer
     assert (again.built, again.dtype, again.weights) == (False, "float32", [])
 
 
