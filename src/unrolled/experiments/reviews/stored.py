@@ -30,7 +30,7 @@ class Settings:
     model: str = field(default="lstm", metadata={"choices": MODELS, "help": "which stored model"})
     seed: int = field(default=0, metadata={"help": "seed of its training: 0"})
     data: str = field(
-        default="imdb", metadata={"choices": ("imdb", "sample"), "help": "real or made reviews"}
+        default="imdb", metadata={"choices": ("imdb", "sample"), "help": "real or synthetic"}
     )
 
 
