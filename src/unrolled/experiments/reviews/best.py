@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from unrolled import datasets, saving
-from unrolled.experiments.shared.measures import Clock, test_figures
+from unrolled.experiments.shared.measures import Clock, reader_figures
 from unrolled.experiments.shared.paired import pack
 from unrolled.experiments.shared.reader import (
     Settings,
@@ -61,10 +61,7 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
     clock.lap("nbsvm")
 
     beside = {"nbsvm": counted, "ensemble": (probability + counted) / 2}
-    figures = test_figures(reviews.y_measured, probability)
-    if settings.measured_on == "validation":
-        names = {"test_accuracy": "validation_accuracy", "right_bits": "right_bits"}
-        figures = {name: figures[key] for key, name in names.items()}
+    figures = reader_figures(settings.measured_on, reviews.y_measured, probability)
     right = (probability > 0.5) == reviews.y_measured
     figures |= {
         "first_test_reviews": len(right[:FIRST]),

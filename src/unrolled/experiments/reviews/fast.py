@@ -8,7 +8,7 @@ to finish. Book: chapter 9.
 from pathlib import Path
 from typing import Any
 
-from unrolled.experiments.shared.measures import test_figures
+from unrolled.experiments.shared.measures import reader_figures
 from unrolled.experiments.shared.quick import Settings, train, training_seconds
 from unrolled.experiments.shared.reader import load_reviews, predict
 from unrolled.experiments.shared.record import Runs, data_entry
@@ -23,10 +23,7 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
     model, history, clock = train(settings, reviews.x, reviews.y)
     probability = predict(model, reviews.x_measured, settings.tokens)
     clock.lap("prediction")
-    figures = test_figures(reviews.y_measured, probability)
-    if settings.measured_on == "validation":
-        names = {"test_accuracy": "validation_accuracy", "right_bits": "right_bits"}
-        figures = {name: figures[key] for key, name in names.items()}
+    figures = reader_figures(settings.measured_on, reviews.y_measured, probability)
     return {
         "data": data_entry(settings.data),
         "seconds": {**clock.seconds, "training": training_seconds(clock)},

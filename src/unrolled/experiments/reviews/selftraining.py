@@ -9,10 +9,10 @@ set is not read. Readers without an LSTM, and NB-SVM, learn the same soft labels
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -31,19 +31,28 @@ from unrolled.extras import progress
 
 NAMED_BY = ()
 RUNS: Runs = ()
-TEACHERS = ("teacher", "soft")  # whose answers on the unlabelled texts others learn
-# For each variant: whose answers it learns, and what it changes in the reader's settings.
-VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
-    "teacher": ("", {}),
-    "longer": ("", {"epochs": 7}),  # about as many updates as a student makes
-    "soft": ("teacher", {}),
-    "hard": ("teacher, rounded", {}),
-    "two_teachers": ("teacher and NB-SVM", {}),
-    "averaged": ("teacher", {"average": 0.999}),
-    "no_word_dropout": ("teacher", {"word_dropout": 0.0}),
-    "second_round": ("soft", {}),
-    "no_lstm": ("teacher", {"units": 0}),
-    "no_lstm_trained_vectors": ("teacher", {"units": 0, "frozen": 0}),
+ASKED = ("nbsvm", "teacher", "soft")  # whose answers on the unlabelled texts others learn
+
+
+class Variant(NamedTuple):
+    """What a reader learns from beside the labels, and what it changes in the settings."""
+
+    teachers: tuple[str, ...] = ()  # the mean of their answers labels the unlabelled texts
+    change: Mapping[str, Any] = {}
+    hard: bool = False  # learns the likelier class in place of the probability
+
+
+VARIANTS = {
+    "teacher": Variant(),
+    "longer": Variant((), {"epochs": 7}),  # about as many updates as a student makes
+    "soft": Variant(("teacher",)),
+    "hard": Variant(("teacher",), hard=True),
+    "two_teachers": Variant(("teacher", "nbsvm")),
+    "averaged": Variant(("teacher",), {"average": 0.999}),
+    "no_word_dropout": Variant(("teacher",), {"word_dropout": 0.0}),
+    "second_round": Variant(("soft",)),
+    "no_lstm": Variant(("teacher",), {"units": 0}),
+    "no_lstm_trained_vectors": Variant(("teacher",), {"units": 0, "frozen": 0}),
 }
 STUDENT_EPOCHS = 2
 
@@ -65,30 +74,25 @@ class Settings:
     unlabelled: int = field(default=50_000, metadata={"help": "unlabelled texts at most"})
 
 
-def soft_labels(names: str, answers: dict[str, np.ndarray]) -> np.ndarray:
+def soft_labels(variant: Variant, answers: Mapping[str, np.ndarray]) -> np.ndarray:
     """(M,) the labels of the unlabelled texts that a variant learns; () for no teacher.
 
-    names: as in VARIANTS; answers: for each teacher its (M,) probabilities.
+    answers: for each teacher its (M,) probabilities.
     """
-    if not names:
+    if not variant.teachers:
         return np.empty(0)
-    first, _, rest = names.partition(" ")
-    mine = answers[first.rstrip(",")]
-    if rest == "rounded":
-        return np.rint(mine)
-    if rest == "and NB-SVM":
-        return (mine + answers["nbsvm"]) / 2
-    return mine
+    mean: np.ndarray = np.mean([answers[name] for name in variant.teachers], axis=0)
+    return np.rint(mean) if variant.hard else mean
 
 
 def settings_of(settings: Settings, name: str) -> reader.Settings:
     """The settings of the reader of a variant."""
-    names, change = VARIANTS[name]
+    variant = VARIANTS[name]
     size = {key: value for key, value in vars(settings).items() if key != "unlabelled"}
     chosen = reader.Settings(measured_on="validation", **size)
-    if names:
+    if variant.teachers:
         chosen = replace(chosen, epochs=STUDENT_EPOCHS)
-    return replace(chosen, **change)
+    return replace(chosen, **variant.change)
 
 
 def answers_of(
@@ -122,13 +126,13 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
     def read(name: str) -> dict[str, Any]:
         """What a reader of this variant answers, once trained."""
         variant, timer = settings_of(settings, name), Clock()
-        labels = soft_labels(VARIANTS[name][0], answers)
+        labels = soft_labels(VARIANTS[name], answers)
         learned = texts if len(labels) else []
         model, _ = train(
             variant, reviews, vectors, votes, folds, unlabelled=learned, soft_labels=labels
         )
         timer.lap("fit")
-        asked = texts if name in TEACHERS else []
+        asked = texts if name in ASKED else []
         given = answers_of(model, variant.tokens, reviews, asked)
         timer.lap("prediction")
         return {**given, **timer.seconds}
@@ -136,7 +140,8 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
     def count(name: str) -> dict[str, Any]:
         """What NB-SVM answers, trained on the labels alone or on the soft labels too."""
         timer = Clock()
-        x, y, asked = reviews.x, reviews.y, [*reviews.x_measured, *texts]
+        x, y = reviews.x, reviews.y
+        asked = [*reviews.x_measured, *(texts if name in ASKED else [])]
         if name == "nbsvm_soft":
             x, y = everything, np.concatenate([y, answers["teacher"]])
         p = nbsvm_probability(x, y, asked, chosen.vote_bits)

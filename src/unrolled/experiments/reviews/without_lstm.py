@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from unrolled.experiments.shared import reader
-from unrolled.experiments.shared.measures import Clock, test_figures
+from unrolled.experiments.shared.measures import Clock, reader_figures
 from unrolled.experiments.shared.record import Runs, data_entry
 from unrolled.experiments.shared.vectors import movie_folds, ngram_votes, word_vectors
 
@@ -40,10 +40,7 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
     reader.rounded(model)
     probability = reader.predict(model, reviews.x_measured, settings.tokens)
     clock.lap("prediction")
-    figures = test_figures(reviews.y_measured, probability)
-    if settings.measured_on == "validation":
-        names = {"test_accuracy": "validation_accuracy", "right_bits": "right_bits"}
-        figures = {name: figures[key] for key, name in names.items()}
+    figures = reader_figures(settings.measured_on, reviews.y_measured, probability)
     return {
         "data": data_entry(settings.data),
         "seconds": clock.seconds,
