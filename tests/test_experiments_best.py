@@ -1,6 +1,7 @@
 """The stronger readers: their parts by hand and by differences, no label leaks, and whole runs."""
 
 import json
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -266,10 +267,47 @@ def test_the_best_reader_learns_from_votes(measured_on, tmp_path):
     assert result["seconds"]["training"] > 0
 
 
+def test_a_student_learns_what_its_teacher_answers(more_texts, monkeypatch, tmp_path):
+    trained = []
+    train = reader.train
+
+    def watched(settings, reviews, *others, **more):
+        model, curves = train(settings, reviews, *others, **more)
+        trained.append((settings, more, model))
+        return model, curves
+
+    monkeypatch.setattr(reader, "train", watched)
+    monkeypatch.setattr(reader, "student", lambda settings: replace(settings, epochs=1))
+    small = {**SMALL, "vote_bits": 14, "epochs": 2, "batch_size": 32, "folds": 2}
+    result = best.run(best.Settings(**small, self_training=1), tmp_path)
+    (first, none, teacher), (second, lesson, _), (third, again, _) = trained
+    assert (first.epochs, second.epochs, third.epochs) == (2, 1, 1)
+    assert (first.units, second.units, third.units) == (SMALL["units"], SMALL["units"], 0)
+    assert "unlabelled" not in none
+    assert again["soft_labels"] is lesson["soft_labels"]
+    assert lesson["unlabelled"] == more_texts
+    expected = reader.predict(teacher, more_texts, first.tokens)
+    np.testing.assert_array_equal(lesson["soft_labels"], expected)
+    figures = result["figures"]
+    names = ("teacher", "without_lstm", "nbsvm_soft", "nbsvm", "ensemble")
+    assert all(f"{name}_accuracy" in figures for name in names)
+    answers = right_bits.pairs(figures)
+    assert len(answers) == 6
+    assert all(right_bits.agree(bits, accuracy) for bits, accuracy in answers)
+    parts = ("vectors", "votes", "fit", "labelling", "student")
+    spent = sum(result["seconds"][part] for part in parts)
+    assert result["seconds"]["training"] == pytest.approx(spent)
+
+
+def test_self_training_needs_texts_to_learn(tmp_path):
+    with pytest.raises(ValueError, match="needs unlabelled reviews"):
+        best.run(best.Settings(**SMALL, self_training=1), tmp_path)
+
+
 @pytest.mark.parametrize("measured_on", ["test", "validation"])
 def test_the_reader_without_its_lstm_is_else_the_best_one(measured_on, tmp_path):
     settings = without_lstm.Settings(measured_on=measured_on)
-    with_it = best.Settings(measured_on=measured_on)
+    with_it = reader.Settings(measured_on=measured_on)
     assert vars(settings) == vars(with_it) | {"units": 0}
     small = {**SMALL, "vote_bits": 14, "epochs": 2, "batch_size": 32, "folds": 2, "units": 0}
     result = without_lstm.run(without_lstm.Settings(measured_on=measured_on, **small), tmp_path)
@@ -306,7 +344,7 @@ def test_the_same_seed_gives_the_same_reader():
 
 
 def test_a_stored_reader_answers_as_before(tmp_path):
-    settings = best.Settings(**SMALL, vote_bits=6, pair_bits=4)
+    settings = reader.Settings(**SMALL, vote_bits=6, pair_bits=4)
     rng = np.random.default_rng(0)
     votes = rng.uniform(-1, 1, (3, 3, 64)).astype(np.float16)
     model = reader.build_model(settings, rng.standard_normal((600, 8)), votes)
@@ -326,7 +364,8 @@ def test_the_stored_reader_answers_the_challenge_set_as_recorded():
     assert (saving.STORED / "best.npz").stat().st_size < 8e6
     model, header = reader.load()
     (run,) = [r for r in read_results("best") if r["command"] == header["command"]]
-    assert run["settings"] == header["settings"]
+    assert reader.student(reader.Settings(seed=0)) == reader.Settings(**header["settings"])
+    assert run["settings"] == vars(best.Settings(self_training=1))
     assert run["figures"]["test_accuracy"] == header["test_accuracy"]
     assert run["commit"] == header["commit"]
     word_index = {word: k for k, word in enumerate(header["vocabulary"], start=1)}
@@ -481,7 +520,8 @@ def test_copies_of_measured_reviews_are_no_unlabelled_texts(monkeypatch):
 def more_texts(monkeypatch):
     """Synthetic reviews that come without their labels."""
     (x, _), _ = datasets.load_sample(30, 2, seed=7)
-    monkeypatch.setattr(selftraining, "unlabelled_texts", lambda data, measured: [*x])
+    for module in (selftraining, reader):
+        monkeypatch.setattr(module, "unlabelled_texts", lambda data, measured: [*x])
     return [*x]
 
 
@@ -501,7 +541,7 @@ def test_self_training_learns_the_labels_that_each_variant_names(
         )
 
     monkeypatch.setattr(selftraining, "train", recorded)
-    monkeypatch.setattr(selftraining, "STUDENT_EPOCHS", 1)
+    monkeypatch.setattr(reader, "student", lambda settings: replace(settings, epochs=1))
     settings = selftraining.Settings(**TINY, vote_bits=12)
     result = selftraining.run(settings, tmp_path)
 
@@ -532,7 +572,7 @@ def test_self_training_learns_the_labels_that_each_variant_names(
 
 
 def test_self_training_goes_on_where_it_stopped(few, more_texts, tmp_path, monkeypatch):
-    monkeypatch.setattr(selftraining, "STUDENT_EPOCHS", 1)
+    monkeypatch.setattr(reader, "student", lambda settings: replace(settings, epochs=1))
     settings = selftraining.Settings(**TINY, vote_bits=12)
     first = selftraining.run(settings, tmp_path)
     (tmp_path / "hard.json").unlink()

@@ -12,7 +12,16 @@ from unrolled import datasets, load_model, saving
 from unrolled.activations import sigmoid
 from unrolled.experiments.__main__ import main
 from unrolled.experiments.reviews import challenge, gates, models
-from unrolled.experiments.shared import linear, measures, paired, pairs, reader, record, small
+from unrolled.experiments.shared import (
+    linear,
+    measures,
+    paired,
+    pairs,
+    reader,
+    record,
+    small,
+    teacher,
+)
 from unrolled.experiments.shared.measures import wilson
 from unrolled.experiments.shared.parts import shortened
 from unrolled.experiments.trends import int8
@@ -66,7 +75,9 @@ def test_the_books_model_is_stored_as_it_was_measured(results, few, monkeypatch)
     index = datasets.get_word_index("sample")
     _, (test_ids, y_test) = datasets.load_data(10_000, "sample")
     monkeypatch.setattr(models, "Settings", partial(models.Settings, **TINY))
-    figures = models.run(models.Settings("lstm"), results)["figures"]
+    monkeypatch.setattr(models, "taught", lambda settings: ([], np.empty(0)))
+    settings = models.Settings("lstm", unlabelled=50_000, excerpts=1)
+    figures = models.run(settings, results)["figures"]
     monkeypatch.setattr(saving, "STORED", results.parent / "models")
     loaded = load_model("lstm")
     header, _ = saving.read(saving.find("lstm"))
@@ -81,7 +92,7 @@ def test_the_books_model_is_stored_as_it_was_measured(results, few, monkeypatch)
 def test_choosing_reads_a_split_by_movie_and_not_the_test_set(results):
     settings = models.Settings("rnn", **TINY | {"validation": 0.3, "epochs": 1})
     figures = models.run(settings, results)["figures"]
-    assert set(figures) == {"validation_loss", "validation_accuracy"}
+    assert set(figures) == {"validation_loss", "validation_accuracy", "excerpt_accuracy"}
 
 
 @pytest.mark.parametrize("model", ["gru", "best"])
@@ -175,15 +186,116 @@ def test_a_linear_model_answers_the_challenge_set():
     assert found.shape == (512,)
 
 
-def test_a_model_trained_for_the_challenge_is_that_of_its_seed(few):
-    settings = small.Settings("gru", 3, **TINY)
-    answers, curves = challenge.trained_answers(settings)
+def test_the_challenge_takes_the_answers_that_models_recorded(results, few):
+    assert run("challenge", model="rnn", seed=1) == 1  # not recorded yet
+    recorded = record.record(models, models.Settings("rnn", 1, **TINY))
+    path = results / "models-rnn-seed1-unlabelled50000-excerpts1.json"
+    recorded.rename(path)
+    assert run("challenge", model="rnn", seed=1) == 0
+    (result,) = record.read_results("challenge")
+    figures = json.loads(path.read_text())["figures"]
+    assert result["figures"]["answers"] == figures["challenge_answers"]
+    assert result["figures"]["weights_from"] == path.name
+    assert len(set(figures["challenge_answers"])) > 1
+
+
+def test_the_challenge_answers_that_models_records_are_of_the_stored_weights(results, few):
+    settings = models.Settings("gru", 3, **TINY)
+    given = models.run(settings, results)["figures"]["challenge_answers"]
     (x, y), _ = datasets.load_sample(num_words=10_000)
-    model, expected_curves = small.train(settings, [np.array(ids[-40:]) for ids in x], y)
+    model, _ = small.train(settings, [np.array(ids[-40:]) for ids in x], y)
     ids = pairs.challenge_ids(datasets.get_word_index("sample"), 10_000)
-    expected = model.predict([review[-40:] for review in ids])[:, 0]
-    assert curves == expected_curves
-    assert 0 < np.abs(answers - expected).max() < 0.01  # int8 weights, as those that are stored
+    expected = model.predict(ids)[:, 0]
+    assert 0 < np.abs(given - expected).max() < 0.01  # int8 weights, as those that are stored
+
+
+def test_excerpts_are_stretches_of_their_texts():
+    rng = np.random.default_rng(0)
+    texts = [[1, *rng.permutation(1000)[:n].tolist()] for n in (300, 39, 3, 80)] * 50
+    found = teacher.excerpts(texts, seed=2)
+    assert found == teacher.excerpts(texts, seed=2) != teacher.excerpts(texts, seed=3)
+    places = set()
+    for text, (start, *words) in zip(texts, found, strict=True):
+        first = text.index(words[0])
+        places.add(first)
+        assert start == 1 <= first
+        assert words == text[first : first + len(words)]
+        longest = min(teacher.LONGEST, len(text) - 1)
+        assert min(teacher.SHORTEST, len(text) - 1) <= len(words) <= longest
+    assert len(places) > 40
+
+
+def test_the_teacher_is_asked_once(tmp_path, monkeypatch):
+    asked = []
+
+    class Model:
+        def predict(self, x, batch_size):
+            asked.append(x)
+            return np.array([[len(ids) / 100] for ids in x])
+
+    stored = tmp_path / "best.npz"
+    stored.write_bytes(b"weights")
+    monkeypatch.setattr(teacher, "STORED", stored)
+    monkeypatch.setattr(reader, "load", lambda path: (Model(), {}))
+    settings = reader.Settings(tokens=8)
+    texts = [[1, 5], [1, *range(20)]]
+    first = teacher.answers(settings, texts, tmp_path / "kept")
+    np.testing.assert_array_equal(first, [0.02, 0.08])
+    np.testing.assert_array_equal(teacher.answers(settings, texts, tmp_path / "kept"), first)
+    assert len(asked) == 1
+    teacher.answers(settings, texts[:1], tmp_path / "kept")
+    stored.write_bytes(b"other weights")
+    teacher.answers(settings, texts, tmp_path / "kept")
+    assert len(asked) == 3
+
+
+def test_on_held_out_movies_the_teacher_has_not_seen_their_labels(tmp_path, monkeypatch):
+    """It is trained on the reviews that `reader.load_reviews` keeps, and on no others."""
+    trained = []
+    train = reader.train
+
+    def watched(settings, reviews, *others, **more):
+        trained.append(reviews)
+        return train(settings, reviews, *others, **more)
+
+    monkeypatch.setattr(reader, "train", watched)
+    small_reader = {"num_words": 600, "tokens": 20, "dimensions": 4, "units": 4, "vote_bits": 12}
+    settings = reader.Settings("validation", data="sample", epochs=1, **small_reader)
+    given = teacher.answers(settings, [[1, 5, 6], [1, 7]], tmp_path)
+    kept = reader.load_reviews(settings)
+    assert ((given > 0) & (given < 1)).all()
+    assert trained[0].x.tolist() == kept.x.tolist()
+    everything, _ = datasets.load_data(source="sample")
+    assert len(kept.x) + len(kept.x_measured) == len(everything[0])
+
+
+def test_a_small_model_learns_the_teachers_answers(results, few, monkeypatch):
+    """On whole texts and on excerpts of them, cut and with rare words unknown as it reads them."""
+    (x, y), _ = datasets.load_sample()
+    told = np.where(y == 1, 0.05, 0.95)
+
+    def answers(settings, texts, kept):
+        assert settings.measured_on == "test"
+        assert [len(text) for text in texts[len(x) :]] <= [41] * len(x)
+        return np.concatenate([told, told])
+
+    monkeypatch.setattr(reader, "unlabelled_texts", lambda data, measured: [*x])
+    monkeypatch.setattr(teacher, "answers", answers)
+    seen = []
+    train = small.train
+    monkeypatch.setattr(models, "train", lambda *a: seen.append(a) or train(*a))
+    settings = models.Settings("gru", **TINY, unlabelled=len(x), excerpts=1, num_words=50)
+    models.run(settings, results)
+    _, learned, labels, _ = seen[0]
+    assert len(learned) == len(labels) == 3 * len(x)
+    np.testing.assert_array_equal(labels[len(x) :], np.concatenate([told, told]))
+    for ids, text in zip(learned[len(x) : 2 * len(x)], x, strict=True):
+        np.testing.assert_array_equal(ids, [i if i < 50 else 2 for i in text[-40:]])
+
+
+def test_a_split_that_the_teacher_does_not_share_is_refused(results, capsys):
+    assert run("models", unlabelled=10, validation=0.3, **TINY) == 1
+    assert "holds out 0.2" in capsys.readouterr().err
 
 
 def test_the_challenge_says_what_has_to_be_recorded_first(results, capsys):

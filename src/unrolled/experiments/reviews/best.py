@@ -1,25 +1,22 @@
 """The best single recurrent reader of the movie reviews that trains in minutes on two cores.
 
 A bidirectional LSTM over word vectors that come from unlabelled reviews and over the votes of
-n-grams, with maximum and mean over time. Each part can be switched off. With the default settings
-the reader goes to models/best.npz, as `load` reads it. Book: chapter 9.
+n-grams, with maximum and mean over time. Each part can be switched off. With self-training this
+reader is the teacher of a second one, which learns the labels and, of each unlabelled review, the
+teacher's answer; so chosen in the experiment `selftraining`. The student of seed 0 goes to
+models/best.npz, as `reader.load` reads it. Book: chapter 9.
 """
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from unrolled import datasets, saving
+from unrolled.experiments.shared import reader
 from unrolled.experiments.shared.measures import Clock, reader_figures
 from unrolled.experiments.shared.paired import pack
-from unrolled.experiments.shared.reader import (
-    Settings,
-    load_reviews,
-    predict,
-    rounded,
-    train,
-    unlabelled_texts,
-)
 from unrolled.experiments.shared.record import Runs, command, commit, data_entry, results_folder
 from unrolled.experiments.shared.vectors import (
     movie_folds,
@@ -36,48 +33,80 @@ RUNS: Runs = (
     ({"measured_on": "test", "dimensions": 300}, (0, 1, 2)),
 )
 FIRST = 500  # test reviews whose answers are counted apart, for a test that takes seconds
+LEARNING = ("vectors", "votes", "fit", "labelling", "student")  # what counts as training
+
+
+@dataclass(frozen=True)
+class Settings(reader.Settings):
+    """Those of a reader, and whether it teaches another."""
+
+    self_training: int = field(
+        default=0,
+        metadata={"choices": (0, 1), "help": "1: measure a student of the reader"},
+    )
 
 
 def run(settings: Settings, partial: Path) -> dict[str, Any]:
     """Learn vectors and votes, train, read the test set (or the movies held out) once."""
-    reviews = load_reviews(settings)
-    unlabelled = unlabelled_texts(settings.data, reviews.x_measured) if settings.vectors else []
+    chosen = reader.own_settings(settings)
+    reviews = reader.load_reviews(chosen)
+    texts = reader.unlabelled_texts(chosen.data, reviews.x_measured) if chosen.vectors else []
+    if settings.self_training and not texts:
+        raise ValueError("self_training=1 needs unlabelled reviews: vectors=1, and real data.")
     clock = Clock()
     vectors = votes = folds = None
-    if settings.vectors:
-        texts = [*reviews.x, *unlabelled]
-        vectors = word_vectors(texts, settings.num_words, settings.dimensions, settings.seed)
+    if chosen.vectors:
+        everything: Any = [*reviews.x, *texts]
+        vectors = word_vectors(everything, chosen.num_words, chosen.dimensions, chosen.seed)
         clock.lap("vectors")
-    if settings.votes:
-        folds = movie_folds(reviews.movies, settings.folds, settings.seed)
-        votes = ngram_votes(reviews.x, reviews.y, folds, settings.vote_bits)
+    if chosen.votes:
+        folds = movie_folds(reviews.movies, chosen.folds, chosen.seed)
+        votes = ngram_votes(reviews.x, reviews.y, folds, chosen.vote_bits)
         clock.lap("votes")
-    model, curves = train(settings, reviews, vectors, votes, folds, verbose=1)
+    model, curves = reader.train(chosen, reviews, vectors, votes, folds, verbose=1)
     clock.lap("fit")
-    weights, scales, whole_votes = rounded(model)
-    probability = predict(model, reviews.x_measured, settings.tokens)
+    beside = {}
+    if settings.self_training:
+        teacher = model
+        answers = reader.predict(teacher, texts, chosen.tokens)
+        clock.lap("labelling")
+        lesson: Any = {"unlabelled": texts, "soft_labels": answers}
+        chosen = reader.student(chosen)
+        model, curves = reader.train(chosen, reviews, vectors, votes, folds, 1, **lesson)
+        clock.lap("student")
+        beside = {"teacher": reader.predict(teacher, reviews.x_measured, chosen.tokens)}
+        without = replace(chosen, units=0)
+        other, _ = reader.train(without, reviews, vectors, votes, folds, 1, **lesson)
+        beside["without_lstm"] = reader.predict(other, reviews.x_measured, chosen.tokens)
+        labels = np.concatenate([reviews.y, answers])
+        beside["nbsvm_soft"] = nbsvm_probability(
+            everything, labels, reviews.x_measured, chosen.vote_bits
+        )
+        clock.lap("others")
+    weights, scales, whole_votes = reader.rounded(model)
+    probability = reader.predict(model, reviews.x_measured, chosen.tokens)
     clock.lap("prediction")
-    counted = nbsvm_probability(reviews.x, reviews.y, reviews.x_measured, settings.vote_bits)
+    counted = nbsvm_probability(reviews.x, reviews.y, reviews.x_measured, chosen.vote_bits)
     clock.lap("nbsvm")
 
-    beside = {"nbsvm": counted, "ensemble": (probability + counted) / 2}
-    figures = reader_figures(settings.measured_on, reviews.y_measured, probability)
+    beside |= {"nbsvm": counted, "ensemble": (probability + counted) / 2}
     right = (probability > 0.5) == reviews.y_measured
-    figures |= {
+    figures = {
+        **reader_figures(chosen.measured_on, reviews.y_measured, probability),
         "first_test_reviews": len(right[:FIRST]),
         "first_right": int(right[:FIRST].sum()),
         "parameters": sum(w.size for w in model.weights),
-        "unlabelled": len(unlabelled),
+        "unlabelled": len(texts),
     }
     for name, p in beside.items():
         judged = (p > 0.5) == reviews.y_measured
         figures |= {f"{name}_accuracy": float(judged.mean()), f"{name}_right_bits": pack(judged)}
-    data = data_entry(settings.data)
-    if settings == Settings():
-        word_index = datasets.get_word_index(settings.data)
+    data = data_entry(chosen.data)
+    if settings == Settings(self_training=1):
+        word_index = datasets.get_word_index(chosen.data)
         header = {
-            "settings": asdict(settings),
-            "seed": settings.seed,
+            "settings": asdict(chosen),
+            "seed": chosen.seed,
             "vocabulary": sorted(word_index, key=lambda word: word_index[word]),
             "data": data,
             "test_accuracy": figures["test_accuracy"],
@@ -88,7 +117,7 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
         path = results_folder().parent / "models" / "best.npz"
         path.parent.mkdir(parents=True, exist_ok=True)
         saving.write(path, header, arrays, compressed=True)
-    learning = [clock.seconds.get(name, 0) for name in ("vectors", "votes", "fit")]
+    learning = [clock.seconds.get(name, 0) for name in LEARNING]
     return {
         "data": data,
         "seconds": {**clock.seconds, "training": round(sum(learning), 2)},

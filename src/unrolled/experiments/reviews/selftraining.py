@@ -54,7 +54,6 @@ VARIANTS = {
     "no_lstm": Variant(("teacher",), {"units": 0}),
     "no_lstm_trained_vectors": Variant(("teacher",), {"units": 0, "frozen": 0}),
 }
-STUDENT_EPOCHS = 2
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,7 @@ def settings_of(settings: Settings, name: str) -> reader.Settings:
     size = {key: value for key, value in vars(settings).items() if key != "unlabelled"}
     chosen = reader.Settings(measured_on="validation", **size)
     if variant.teachers:
-        chosen = replace(chosen, epochs=STUDENT_EPOCHS)
+        chosen = reader.student(chosen)
     return replace(chosen, **variant.change)
 
 

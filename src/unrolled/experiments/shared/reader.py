@@ -1,7 +1,7 @@
 """The best reader of reviews: how it is built, trained, rounded, stored, loaded (chapter 9)."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -76,6 +76,16 @@ class Settings:
     batch_size: int = field(default=64, metadata={"help": "reviews in a training step"})
     learning_rate: float = field(default=0.004, metadata={"help": "Adam's rate at its highest"})
     validation: float = field(default=0.2, metadata={"help": "share of movies held out to choose"})
+
+
+def own_settings(settings: Settings) -> Settings:
+    """The settings of the reader itself among those of an experiment that adds some."""
+    return Settings(**{each.name: getattr(settings, each.name) for each in fields(Settings)})
+
+
+def student(settings: Settings) -> Settings:
+    """The settings of a reader that learns a teacher's answers as well: fewer, longer epochs."""
+    return replace(settings, epochs=2)
 
 
 @dataclass(frozen=True)
@@ -189,7 +199,10 @@ def train(
         x = [[FOLD + int(k), *ids[1:]] for k, ids in zip(folds, x, strict=True)]
     x += [shortened(ids, settings.tokens) for ids in unlabelled]
     y = np.concatenate([reviews.y, soft_labels]).astype(np.float32)
-    return model, fit(model, settings, x, y, settings.average, verbose)
+    curves = fit(model, settings, x, y, settings.average, verbose)
+    if len(unlabelled):
+        del curves["accuracy"]  # an answer equals no probability
+    return model, curves
 
 
 def predict(model: Sequential, x: Any, tokens: int) -> np.ndarray:

@@ -38,12 +38,22 @@ class Settings:
     validation: float = field(
         default=0.0, metadata={"help": "share of movies held out to choose; 0: the test set"}
     )
+    unlabelled: int = field(
+        default=0, metadata={"help": "unlabelled texts learned with a larger reader's answers"}
+    )
+    excerpts: int = field(
+        default=0,
+        metadata={"choices": (0, 1), "help": "1: and a short excerpt of each of these texts"},
+    )
 
 
 def train(
     settings: Settings, x: list[Any], y: Array, validation_data: Any = None
 ) -> tuple[Sequential, dict[str, list[float]]]:
-    """The trained model, without its dropout, and its curves, an entry an epoch."""
+    """The trained model, without its dropout, and its curves, an entry an epoch.
+
+    y: (N,) labels, 0 or 1, or the probabilities that a larger reader gave.
+    """
     set_random_seed(settings.seed)
     read = [
         layers.Embedding(settings.num_words, settings.embedding, mask_zero=True),
