@@ -364,8 +364,7 @@ def test_the_stored_reader_answers_the_challenge_set_as_recorded():
     assert (saving.STORED / "best.npz").stat().st_size < 8e6
     model, header = reader.load()
     (run,) = [r for r in read_results("best") if r["command"] == header["command"]]
-    assert reader.student(reader.Settings(seed=0)) == reader.Settings(**header["settings"])
-    assert run["settings"] == vars(best.Settings(self_training=1))
+    assert run["settings"] == vars(best.Settings(**header["settings"]))
     assert run["figures"]["test_accuracy"] == header["test_accuracy"]
     assert run["commit"] == header["commit"]
     word_index = {word: k for k, word in enumerate(header["vocabulary"], start=1)}

@@ -2,9 +2,9 @@
 
 A bidirectional LSTM over word vectors that come from unlabelled reviews and over the votes of
 n-grams, with maximum and mean over time. Each part can be switched off. With self-training this
-reader is the teacher of a second one, which learns the labels and, of each unlabelled review, the
-teacher's answer; so chosen in the experiment `selftraining`. The student of seed 0 goes to
-models/best.npz, as `reader.load` reads it. Book: chapter 9.
+reader teaches a second one, which learns the labels and, of each unlabelled review, the teacher's
+answer. With the default settings the reader goes to models/best.npz, as `reader.load` reads it.
+Book: chapter 9.
 """
 
 from dataclasses import asdict, dataclass, field, replace
@@ -102,7 +102,7 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
         judged = (p > 0.5) == reviews.y_measured
         figures |= {f"{name}_accuracy": float(judged.mean()), f"{name}_right_bits": pack(judged)}
     data = data_entry(chosen.data)
-    if settings == Settings(self_training=1):
+    if settings == Settings():
         word_index = datasets.get_word_index(chosen.data)
         header = {
             "settings": asdict(chosen),

@@ -63,12 +63,13 @@ def fit(features: Any, labels: np.ndarray, penalty: float) -> Any:
     features: (N, F) sparse; labels: (N,) from 0 to 1. A row whose label p is neither 0 nor 1 is
     learned as two: with label 1 and weight p, and with label 0 and weight 1 - p.
     """
-    from scipy.sparse import vstack  # type: ignore[import-untyped]
+    from scipy.sparse import csr_array, vstack  # type: ignore[import-untyped]
     from sklearn.linear_model import LogisticRegression
 
     soft = np.flatnonzero((labels > 0) & (labels < 1))
     likely = np.maximum(labels, 1 - labels)
     if soft.size:
+        features = csr_array(features)
         features = vstack([features, features[soft]], format="csr")
         features.indices = features.indices.astype(np.int32)  # liblinear takes no others
         features.indptr = features.indptr.astype(np.int32)
