@@ -267,6 +267,25 @@ def test_the_best_reader_learns_from_votes(measured_on, tmp_path):
     assert result["seconds"]["training"] > 0
 
 
+def test_votes_from_answers_have_not_seen_the_answer_they_are_given_to():
+    """As for labels: a text's own n-grams say nothing of it in the table of its fold."""
+    (x, y), _ = datasets.load_sample(num_train=60, num_test=2)
+    texts = [[1, 9000 + n, 9000 + n, 7] for n in range(40) for _ in range(2)]  # pairs of equals
+    answers = np.linspace(0.1, 0.9, 80)
+    folds = np.arange(60) % 3
+    votes, joined = vectors.votes_from_answers(x, y, folds, texts, answers, bits=16, seed=1)
+    np.testing.assert_array_equal(joined[:60], folds)
+    assert set(joined[60:]) == {0, 1, 2}
+    classes = np.concatenate([y, answers > 0.5])
+    expected = vectors.ngram_votes([*x, *texts], classes, joined, bits=16)
+    np.testing.assert_array_equal(votes, expected)
+    alone = [n for n in range(0, 80, 2) if joined[60 + n] == joined[61 + n]]
+    assert alone
+    for n in alone:
+        (bucket,) = next(iter(parts.ngram_buckets(np.array([texts[n][1]]), 1, 16)))
+        assert votes[1 + joined[60 + n], 0, bucket] == 0 != votes[0, 0, bucket]
+
+
 def test_a_student_learns_what_its_teacher_answers(more_texts, monkeypatch, tmp_path):
     trained = []
     train = reader.train
@@ -294,13 +313,13 @@ def test_a_student_learns_what_its_teacher_answers(more_texts, monkeypatch, tmp_
     answers = right_bits.pairs(figures)
     assert len(answers) == 6
     assert all(right_bits.agree(bits, accuracy) for bits, accuracy in answers)
-    parts = ("vectors", "votes", "fit", "labelling", "student")
+    parts = ("vectors", "votes", "fit", "labelling", "student_votes", "student")
     spent = sum(result["seconds"][part] for part in parts)
     assert result["seconds"]["training"] == pytest.approx(spent)
 
 
 def test_self_training_needs_texts_to_learn(tmp_path):
-    with pytest.raises(ValueError, match="needs unlabelled reviews"):
+    with pytest.raises(ValueError, match="unlabelled reviews: real data"):
         best.run(best.Settings(**SMALL, self_training=1), tmp_path)
 
 
@@ -556,6 +575,8 @@ def test_self_training_learns_the_labels_that_each_variant_names(
         "two_teachers": (teacher + counted) / 2,
         "averaged": teacher,
         "no_word_dropout": teacher,
+        "votes": teacher,
+        "trained_vectors": teacher,
         "second_round": answers("soft"),
         "no_lstm": teacher,
         "no_lstm_trained_vectors": teacher,

@@ -2,9 +2,9 @@
 
 A bidirectional LSTM over word vectors that come from unlabelled reviews and over the votes of
 n-grams, with maximum and mean over time. Each part can be switched off. With self-training this
-reader teaches a second one, which learns the labels and, of each unlabelled review, the teacher's
-answer. With the default settings the reader goes to models/best.npz, as `reader.load` reads it.
-Book: chapter 9.
+reader teaches a second one, the student: its votes and its weights learn from the labels and, of
+each unlabelled review, from the teacher's answer. With the default settings the reader goes to
+models/best.npz, as `reader.load` reads it. Book: chapter 9.
 """
 
 from dataclasses import asdict, dataclass, field, replace
@@ -22,6 +22,7 @@ from unrolled.experiments.shared.vectors import (
     movie_folds,
     nbsvm_probability,
     ngram_votes,
+    votes_from_answers,
     word_vectors,
 )
 
@@ -33,7 +34,14 @@ RUNS: Runs = (
     ({"measured_on": "test", "dimensions": 300}, (0, 1, 2)),
 )
 FIRST = 500  # test reviews whose answers are counted apart, for a test that takes seconds
-LEARNING = ("vectors", "votes", "fit", "labelling", "student")  # what counts as training
+LEARNING = (
+    "vectors",
+    "votes",
+    "fit",
+    "labelling",
+    "student_votes",
+    "student",
+)  # what counts as training
 
 
 @dataclass(frozen=True)
@@ -51,16 +59,18 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
     chosen = reader.own_settings(settings)
     reviews = reader.load_reviews(chosen)
     texts = reader.unlabelled_texts(chosen.data, reviews.x_measured) if chosen.vectors else []
-    if settings.self_training and not texts:
-        raise ValueError("self_training=1 needs unlabelled reviews: vectors=1, and real data.")
+    if settings.self_training and not (texts and chosen.votes):
+        raise ValueError(
+            "self_training=1 needs vectors=1, votes=1 and unlabelled reviews: real data."
+        )
     clock = Clock()
-    vectors = votes = folds = None
+    vectors = votes = None
+    folds = movie_folds(reviews.movies, chosen.folds, chosen.seed)
     if chosen.vectors:
         everything: Any = [*reviews.x, *texts]
         vectors = word_vectors(everything, chosen.num_words, chosen.dimensions, chosen.seed)
         clock.lap("vectors")
     if chosen.votes:
-        folds = movie_folds(reviews.movies, chosen.folds, chosen.seed)
         votes = ngram_votes(reviews.x, reviews.y, folds, chosen.vote_bits)
         clock.lap("votes")
     model, curves = reader.train(chosen, reviews, vectors, votes, folds, verbose=1)
@@ -70,6 +80,10 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
         teacher = model
         answers = reader.predict(teacher, texts, chosen.tokens)
         clock.lap("labelling")
+        votes, folds = votes_from_answers(
+            reviews.x, reviews.y, folds, texts, answers, chosen.vote_bits, chosen.seed
+        )
+        clock.lap("student_votes")
         lesson: Any = {"unlabelled": texts, "soft_labels": answers}
         chosen = reader.student(chosen)
         model, curves = reader.train(chosen, reviews, vectors, votes, folds, 1, **lesson)

@@ -25,6 +25,7 @@ from unrolled.experiments.shared.vectors import (
     movie_folds,
     nbsvm_probability,
     ngram_votes,
+    votes_from_answers,
     word_vectors,
 )
 from unrolled.extras import progress
@@ -40,6 +41,7 @@ class Variant(NamedTuple):
     teachers: tuple[str, ...] = ()  # the mean of their answers labels the unlabelled texts
     change: Mapping[str, Any] = {}
     hard: bool = False  # learns the likelier class in place of the probability
+    votes: bool = False  # its votes learn the likelier class of the unlabelled texts as well
 
 
 VARIANTS = {
@@ -50,6 +52,8 @@ VARIANTS = {
     "two_teachers": Variant(("teacher", "nbsvm")),
     "averaged": Variant(("teacher",), {"average": 0.999}),
     "no_word_dropout": Variant(("teacher",), {"word_dropout": 0.0}),
+    "votes": Variant(("teacher",), votes=True),
+    "trained_vectors": Variant(("teacher",), {"frozen": 0}),
     "second_round": Variant(("soft",)),
     "no_lstm": Variant(("teacher",), {"units": 0}),
     "no_lstm_trained_vectors": Variant(("teacher",), {"units": 0, "frozen": 0}),
@@ -127,8 +131,14 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
         variant, timer = settings_of(settings, name), Clock()
         labels = soft_labels(VARIANTS[name], answers)
         learned = texts if len(labels) else []
+        its_votes, its_folds = votes, folds
+        if VARIANTS[name].votes:
+            its_votes, its_folds = votes_from_answers(
+                reviews.x, reviews.y, folds, texts, labels, chosen.vote_bits, settings.seed
+            )
+            timer.lap("votes")
         model, _ = train(
-            variant, reviews, vectors, votes, folds, unlabelled=learned, soft_labels=labels
+            variant, reviews, vectors, its_votes, its_folds, unlabelled=learned, soft_labels=labels
         )
         timer.lap("fit")
         asked = texts if name in ASKED else []

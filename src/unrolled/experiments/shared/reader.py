@@ -188,16 +188,17 @@ def train(
 ) -> tuple[Sequential, dict[str, list[float]]]:
     """The trained reader, and the mean loss and accuracy of each epoch.
 
-    soft_labels: for each text of `unlabelled` the probability that it is positive, as some teacher
-    gives it; the reader learns them as it learns labels. No vote has seen the label of such a
-    text, so it takes the votes that have seen all labels.
+    folds: (N,) the fold of each review, or (N + M,), of each unlabelled text too where the votes
+    have learned from them; a text in a fold takes the votes that have not seen its label.
+    soft_labels: (M,) for each text of `unlabelled` the probability that it is positive, as some
+    teacher gives it; the reader learns them as it learns labels.
     """
     set_random_seed(settings.seed)
     model = build_model(settings, vectors, votes)
-    x = [shortened(ids, settings.tokens) for ids in reviews.x]
+    x = [shortened(ids, settings.tokens) for ids in (*reviews.x, *unlabelled)]
     if votes is not None and folds is not None:
-        x = [[FOLD + int(k), *ids[1:]] for k, ids in zip(folds, x, strict=True)]
-    x += [shortened(ids, settings.tokens) for ids in unlabelled]
+        for n, fold in enumerate(folds):
+            x[n] = [FOLD + int(fold), *x[n][1:]]
     y = np.concatenate([reviews.y, soft_labels]).astype(np.float32)
     curves = fit(model, settings, x, y, settings.average, verbose)
     if len(unlabelled):

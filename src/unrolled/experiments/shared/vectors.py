@@ -119,6 +119,27 @@ def ngram_votes(
     return votes.reshape(len(votes), LONGEST, -1)
 
 
+def votes_from_answers(
+    reviews: Reviews,
+    labels: np.ndarray,
+    folds: np.ndarray,
+    unlabelled: Reviews,
+    soft_labels: np.ndarray,
+    bits: int = 22,
+    seed: int = 0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Votes as `ngram_votes` gives them that have learned from unlabelled texts too, and the folds.
+
+    Each text counts with the class that its soft label finds likelier, and joins a fold at random:
+    (N + M,) folds. So no text is voted on by its own answer.
+    """
+    drawn = np.random.default_rng(seed).integers(0, folds.max() + 1, len(unlabelled))
+    joined_folds = np.concatenate([folds, drawn])
+    classes = np.concatenate([labels, np.rint(soft_labels)])
+    votes = ngram_votes([*reviews, *unlabelled], classes, joined_folds, bits)
+    return votes, joined_folds
+
+
 def nbsvm_probability(
     reviews: Reviews, labels: np.ndarray, others: Reviews, bits: int = 22
 ) -> np.ndarray:
