@@ -240,8 +240,9 @@ def test_step_cost(record):
     B, T, D, H = 128, 500, 100, 100
     count = 0
     for _ in range(T):
-        inputs, M, deltas = (B, H + D + 1), (H + D + 1, 4 * H), (B, 4 * H)
-        for (rows, inner), (_, columns) in ((inputs, M), (deltas, M[::-1]), (inputs[::-1], deltas)):
-            count += 2 * rows * inner * columns
+        for N in D, H:  # x and W, h and U
+            x, W, deltas = (B, N), (N, 4 * H), (B, 4 * H)
+            for (rows, inner), (_, columns) in ((x, W), (deltas, W[::-1]), (x[::-1], deltas)):
+                count += 2 * rows * inner * columns
     formula = line_of("eq-step-cost").partition(" = ")[2]
     record("eq-step-cost", abs(eval(formula, {"B": B, "T": T, "D": D, "H": H}) - count), 0)
