@@ -242,6 +242,15 @@ def test_no_vote_on_a_review_has_seen_its_label():
         assert np.any(votes[table] != others[table])
 
 
+def test_votes_are_the_same_for_any_number_of_threads(monkeypatch):
+    (x, y), _ = datasets.load_sample(num_train=60, num_test=2)
+    found = []
+    for count in (1, 3):
+        monkeypatch.setattr(vectors, "threads", partial(int, count))
+        found.append(vectors.ngram_votes(x, y, np.arange(60) % 3, bits=12))
+    np.testing.assert_array_equal(*found)
+
+
 def test_votes_alone_classify_what_their_labels_teach():
     (x, y), (x_test, y_test) = datasets.load_sample()
     votes = vectors.ngram_votes(x, y, np.arange(len(y)) % 2, bits=16)[0]

@@ -5,12 +5,14 @@
 Manning, 2012), cross-fitted by movie. Book: chapter 9.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
 from unrolled.experiments.shared.linear import fit, log_count_ratio
 from unrolled.experiments.shared.parts import UNKNOWN, ngram_buckets
+from unrolled.threads import threads
 
 WINDOW = 5  # neighbours counted on each side
 SMOOTHING = 0.75  # of the neighbours' frequencies
@@ -112,10 +114,16 @@ def ngram_votes(
     used = np.flatnonzero(np.bincount(seen.indices, minlength=seen.shape[1]) > 1)
     seen = seen[:, used]
     votes = np.zeros((2 + folds.max(), LONGEST * 2**bits), np.float16)
-    for table in range(len(votes)):
+
+    def learned(table: int) -> np.ndarray:
         rows = np.flatnonzero(folds != table - 1)
         ratio = log_count_ratio(seen[rows], labels[rows]).astype(np.float32)
-        votes[table, used] = fit(seen[rows] * ratio, labels[rows], PENALTY).coef_[0] * ratio
+        vote: np.ndarray = fit(seen[rows] * ratio, labels[rows], PENALTY).coef_[0] * ratio
+        return vote
+
+    with ThreadPoolExecutor(threads()) as pool:
+        for table, vote in enumerate(pool.map(learned, range(len(votes)))):
+            votes[table, used] = vote
     return votes.reshape(len(votes), LONGEST, -1)
 
 
