@@ -135,21 +135,31 @@ class Translator:
         logits, _, _, of_decoder = self.decode(given, memory.state, memory)
         return logits, (of_encoder, of_decoder)
 
-    def backward(self, dlogits: Array, cache: Any) -> list[Array]:
-        """The gradients of `weights`, in their order, from ∂loss/∂logits (B, S, K)."""
-        (of_source, of_encoder), (of_target, of_decoder, of_attention, of_output, h) = cache
+    def decode_backward(self, dlogits: Array, cache: Any) -> tuple[list[Array], Array, list[Array]]:
+        """What goes on to the encoder, and the gradients of the decoder's own weights.
+
+        From ∂loss/∂logits (B, S, K) and the cache of `decode`: the gradients of the state [h, c]
+        that it began with, of the encoder's outputs (B, T, H), and of the weights.
+        """
+        of_embedding, of_lstm, of_attention, of_output, h = cache
         ds, output = self.output.backward(dlogits, of_output)
         dh, attention = np.zeros_like(h), list[Array]()
         if self.attention:
             ds, dcontext = np.split(ds, 2, axis=2)
             asked, dh, attention = attend_backward(dcontext, of_attention)
             ds = ds + asked
-        dx, decoder, every = self.decoder.backward(ds, of_decoder, step_gradients=True)
-        _, target = self.target.backward(dx, of_target)
-        dstate = [every["h"][:, 0], every["c"][:, 0]]  # of the state that the encoder has handed on
-        dx, encoder = self.encoder.backward(dh, of_encoder, dstate=dstate)
-        _, source = self.source.backward(dx, of_source)
-        return [*source, *encoder, *target, *decoder, *output, *attention]
+        dx, decoder, every = self.decoder.backward(ds, of_lstm, step_gradients=True)
+        _, target = self.target.backward(dx, of_embedding)
+        dstate = [every["h"][:, 0], every["c"][:, 0]]
+        return dstate, dh, [*target, *decoder, *output, *attention]
+
+    def backward(self, dlogits: Array, cache: Any) -> list[Array]:
+        """The gradients of `weights`, in their order, from ∂loss/∂logits (B, S, K)."""
+        (of_embedding, of_lstm), of_decoder = cache
+        dstate, dh, decoder = self.decode_backward(dlogits, of_decoder)
+        dx, encoder = self.encoder.backward(dh, of_lstm, dstate=dstate)
+        _, source = self.source.backward(dx, of_embedding)
+        return [*source, *encoder, *decoder]
 
 
 # Training with teacher forcing

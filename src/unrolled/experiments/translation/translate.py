@@ -33,8 +33,10 @@ from unrolled.extras import progress
 from unrolled.seeding import set_random_seed
 
 NAMED_BY = ("task", "model")
-RUNS: Runs = ()
 MODELS = ("plain", "attention")
+RUNS: Runs = tuple(
+    ({"task": task, "model": model}, (0, 1, 2)) for task in TASKS for model in MODELS
+)
 WIDTHS = (2, 4)  # of the beams
 SURELY = 1e-4  # difference of two log p that is no rounding
 SIDE_BY_SIDE = 250  # sources whose answers are searched at a time
@@ -56,8 +58,8 @@ class Settings:
     embedding: int = field(default=24, metadata={"help": "numbers that a character is given"})
     attention: int = field(default=32, metadata={"help": "width of the attention"})
     pairs: int = field(default=20_000, metadata={"help": "pairs of the training, at most"})
-    updates: int = field(default=1000, metadata={"help": "updates of the weights"})
-    batch_size: int = field(default=256, metadata={"help": "pairs in an update"})
+    updates: int = field(default=1500, metadata={"help": "updates of the weights"})
+    batch_size: int = field(default=128, metadata={"help": "pairs in an update"})
     learning_rate: float = field(default=0.01, metadata={"help": "Adam's rate at its highest"})
     measured: int = field(default=500, metadata={"help": "strings of each kind, at most"})
 
