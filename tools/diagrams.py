@@ -673,8 +673,8 @@ FIGURES = {
     "06-gru": gru,
     "07-padding": padding,
     "07-training-loop": training_loop,
-    "11-encoder-decoder": encoder_decoder,
-    "11-attention": attention,
+    "10-encoder-decoder": encoder_decoder,
+    "10-attention": attention,
     "a2-kernel": kernel,
     "errata-cells": errata,
 }
