@@ -479,20 +479,22 @@ def book_map() -> str:
             ["3 RNN", "there and back"],
             ["4 Gradients", "why they vanish"],
             ["5 LSTM", "gate by gate"],
+            ["6 Memory", "how far back"],
         ),
         (
             "the work",
             "blue",
-            ["6 Training", "loss and loop"],
-            ["7 IMDB", "film reviews"],
-            ["8 Beyond", "what beats it"],
+            ["7 Training", "loss and loop"],
+            ["8 IMDB", "film reviews"],
+            ["9 Beyond", "what beats it"],
+            ["10 Seq2seq", "text to text"],
         ),
         (
             "the outlook",
             "green",
-            ["9 Trends", "measured"],
-            ["10 FAQ", "what people ask"],
-            ["11 Conclusion", "claims, numbers"],
+            ["11 Trends", "measured"],
+            ["12 FAQ", "what people ask"],
+            ["13 Conclusion", "claims, numbers"],
         ),
         ("to look up", "purple", ["Errata"], ["Notation"], ["Formulas"], ["API"], ["Terms"]),
     )
@@ -592,6 +594,74 @@ def errata() -> str:
     return drawing("The article's cell above, the LSTM below", 560, *parts)
 
 
+def encoder_decoder() -> str:
+    parts = [text(82, 24, "encoder", "head"), text(292, 24, "decoder", "head")]
+    for k, letter in enumerate("abc"):
+        x = 34 + 48 * k
+        parts += [
+            box(x, 130, 32, 40, "orange"),
+            line(f"M{x} 186V154", "orange"),
+            text(x, 204, letter, "head"),
+        ]
+        if k < 2:
+            parts.append(line(f"M{x + 16} 130H{x + 29}", "orange"))
+    parts += [
+        line("M146 130H193", "purple", "c"),
+        sym(170, 118, "h, c"),
+        text(82, 234, "reads the source", "note"),
+        text(292, 234, "reads what it has written", "note"),
+    ]
+    given, said = ["START", "c", "b", "a"], ["c", "b", "a", "END"]
+    for k in range(4):
+        x = 216 + 52 * k
+        parts += [
+            box(x, 130, 32, 40, "blue"),
+            line(f"M{x} 186V154", "blue"),
+            text(x if k else x - 8, 204, given[k], "head"),
+            line(f"M{x} 110V76", "blue"),
+            text(x, 66, said[k], "head"),
+        ]
+        if k < 3:
+            parts.append(line(f"M{x + 16} 130H{x + 33}", "blue"))
+            parts.append(line(f"M{x + 11} 60H{x + 26}V194H{x + 40}", "grey", "back"))
+    return drawing("An encoder hands its last state to a decoder", 248, *parts)
+
+
+def attention() -> str:
+    parts = [text(12, 24, "step t of the decoder asks all steps of the encoder", "head left")]
+    weights = (0.08, 0.12, 0.8)
+    for k, weight in enumerate(weights):
+        x = 52 + 72 * k
+        high = 60 * weight
+        parts += [
+            box(x, 286, 44, 36, "orange", f"$h_{{{k + 1}}}"),
+            line(f"M{x} 268V237", "orange"),
+            box(x, 218, 44, 34, "grey", f"$e_{{t{k + 1}}}"),
+            line(f"M{x} 201V177"),
+            f'<rect class="box purple" x="{x - 12}" y="{172 - high:g}" width="24" '
+            f'height="{high:g}"/>',
+            sym(x + (30 if k < 2 else 32), 160, f"α_{{t{k + 1}}}"),
+            line(f"M{x} {166 - high:g}L{118 + 6 * k} 88", "purple"),
+        ]
+        if k < 2:
+            parts.append(line(f"M{x + 22} 286H{x + 47}", "orange"))
+    parts += [
+        op(124, 76, "+"),
+        line("M134 76H249", "purple"),
+        sym(188, 64, "h̄_{t}"),
+        box(318, 76, 132, 34, "blue", "next symbol"),
+        box(324, 286, 44, 36, "blue", "$s_{t}"),
+        line("M324 268V97", "blue"),
+        line("M302 286H284V218H221", "blue"),
+        text(276, 206, "query", "note right"),
+        text(72, 322, "encoder", "note left"),
+        text(324, 322, "decoder", "note"),
+    ]
+    return drawing(
+        "Attention: scores, weights, and their mean of the encoder's outputs", 334, *parts
+    )
+
+
 FIGURES = {
     "01-map": book_map,
     "02-rnn-unrolled": unrolled,
@@ -605,6 +675,8 @@ FIGURES = {
     "06-gru": gru,
     "07-padding": padding,
     "07-training-loop": training_loop,
+    "10-encoder-decoder": encoder_decoder,
+    "10-attention": attention,
     "a2-kernel": kernel,
     "errata-cells": errata,
 }

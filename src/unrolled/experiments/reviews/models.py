@@ -6,7 +6,7 @@ review; Adam with clipped gradients and a rate that falls to 0 by the last epoch
 settings the weights go to models/, as `unrolled.load_model("lstm")` and the book's lab read them.
 With --unlabelled they learn the best reader's answers on texts without a label as well. With
 --validation 0.2 nothing is stored, and a split by movie is measured instead of the test set.
-Book: chapters 6, 8 and 10.
+Book: chapters 6, 8 and 11.
 """
 
 from dataclasses import asdict

@@ -2,7 +2,7 @@
 
 Their weights lie in models/, as the experiments `models` and `best` trained, rounded and stored
 them. Those runs are older than the habit of keeping each answer; this one keeps them, so that two
-models can be compared review by review. Book: chapters 9 and 11.
+models can be compared review by review. Book: chapters 9 and 12.
 """
 
 from dataclasses import dataclass, field

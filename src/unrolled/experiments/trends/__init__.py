@@ -1,1 +1,1 @@
-"""Trends and challenges: experiments of chapter 10."""
+"""Trends and challenges: experiments of chapter 11."""
