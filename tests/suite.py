@@ -29,6 +29,7 @@ LONG = (
     "test_lab.py",
     "test_model_keras.py",
     "test_experiments_best.py",
+    "test_seq2seq.py",
     "test_experiments_reviews.py",
     "test_datasets_archive.py",
     "test_layers.py",
