@@ -169,11 +169,17 @@ def test_what_the_decoder_reads_is_the_target_one_step_later():
 # The search for an answer
 
 
-@pytest.mark.parametrize("attention", [0, 3])
-def test_a_beam_of_one_is_greedy(attention):
+@pytest.mark.parametrize(("attention", "more"), [(0, 2.0), (3, 4.0)])
+def test_a_beam_of_one_is_greedy_and_nothing_follows_end(attention, more):
     model, (source, _) = translator(attention), batch()
+    model.output.weights[1][END] += more  # so that some answers end early
+    model.output.weights[1][PAD] = -50.0
+    answers = seq2seq.greedy(model, source, 6)
+    ended = np.cumsum(answers == END, axis=1) - (answers == END) > 0
+    assert ended.any()
+    np.testing.assert_array_equal(answers == PAD, ended)
     found = seq2seq.beam_search(model, source, 6, width=1)
-    np.testing.assert_array_equal(found.ids[:, 0], seq2seq.greedy(model, source, 6))
+    np.testing.assert_array_equal(found.ids[:, 0], answers)
 
 
 def every_target(longest):
@@ -198,8 +204,10 @@ def test_a_beam_as_wide_as_there_are_targets_finds_the_best_of_all(power, record
             model, np.repeat(source[b : b + 1], len(targets), 0), targets
         )
         score = log_p / (targets != PAD).sum(axis=1) ** power
-        record("eq-beam-score", abs(found.score[b, 0] - score.max()), 1e-12)
-        np.testing.assert_array_equal(found.ids[b, 0], targets[score.argmax()])
+        order = np.argsort(-score)
+        error = np.abs(found.score[b, : len(targets)] - score[order]).max()
+        record("eq-beam-score", error, 1e-12)
+        np.testing.assert_array_equal(found.ids[b, : len(targets)], targets[order])
 
 
 def test_a_wider_beam_finds_likelier_targets_than_greedy():
