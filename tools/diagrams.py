@@ -476,8 +476,8 @@ def book_map() -> str:
         (
             "the cells",
             "orange",
-            ["3 RNN", "there and back"],
-            ["4 Gradients", "why they vanish"],
+            ["3 RNN", "back in time"],
+            ["4 Gradients", "they vanish"],
             ["5 LSTM", "gate by gate"],
             ["6 Memory", "how far back"],
         ),
@@ -487,7 +487,7 @@ def book_map() -> str:
             ["7 Training", "loss and loop"],
             ["8 IMDB", "film reviews"],
             ["9 Beyond", "what beats it"],
-            ["10 Seq2seq", "text to text"],
+            ["10 Strings", "text to text"],
         ),
         (
             "the outlook",

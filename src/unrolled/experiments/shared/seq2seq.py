@@ -53,13 +53,13 @@ def attend_backward(dcontext: Array, cache: Any) -> tuple[Array, Array, list[Arr
     Padding has the weight 0, and so its score has no gradient.
     """
     s, h, q, alpha, W, U, v = cache
-    dalpha = dcontext @ h.transpose(0, 2, 1)  # (B, S, T)  eq-attention-backward-weights
+    dalpha = dcontext @ h.transpose(0, 2, 1)  # eq-attention-backward-weights
     de = softmax_backward(dalpha, alpha)  # eq-attention-backward-score
-    delta = de[..., None] * v * (1 - q * q)  # (B, S, T, A)  eq-attention-backward-pre
-    delta_s = delta.sum(axis=2)  # (B, S, A): one query for all steps of the source
-    delta_h = delta.sum(axis=1)  # (B, T, A): one key for all steps of the target
+    delta = de[..., None] * v * (1 - q * q)  # eq-attention-backward-pre
+    delta_s = delta.sum(axis=2)  # (B, S, A): a query for all source steps
+    delta_h = delta.sum(axis=1)  # (B, T, A): a key for all target steps
     ds = delta_s @ W.T
-    dh = delta_h @ U.T + alpha.transpose(0, 2, 1) @ dcontext  # as a key, and in the context
+    dh = delta_h @ U.T + alpha.transpose(0, 2, 1) @ dcontext
     dW = rows(s).T @ rows(delta_s)
     dU = rows(h).T @ rows(delta_h)
     dv = rows(q).T @ de.ravel()
