@@ -399,12 +399,26 @@ def test_signal_and_gradient_fade_alike_in_a_linear_network(monkeypatch):
     np.testing.assert_allclose(found["between_means"], at_the_bit * powers, rtol=1e-3)
 
 
-def test_before_training_is_before_and_after_is_after():
+def test_before_training_is_before_and_after_is_after(monkeypatch):
+    monkeypatch.setattr(gradients, "LAG", 5)
+    monkeypatch.setattr(gradients, "FAR", 20)
+    asked = []
+    recall = gradients.recall
+
+    def watched(rng, lag, *size):
+        asked.append(lag)
+        return recall(rng, lag, *size)
+
+    monkeypatch.setattr(gradients, "recall", watched)
     settings = gradients.Settings(units=4)
     untrained, trained = (
-        gradients.before_and_after(dataclasses.replace(settings, updates=n), lag=5) for n in (0, 3)
+        gradients.before_and_after(dataclasses.replace(settings, updates=n)) for n in (0, 3)
     )
+    assert asked.count(20) == 2 * len(tasks.LAYERS)
+    assert set(asked) == {5, 20}
     for cell in tasks.LAYERS:
+        assert len(trained[cell]["before"]) == len(untrained[cell]["before"])
+        assert 0.2 < untrained[cell]["far_accuracy"] < 0.8
         assert [found[cell]["updates"] for found in (untrained, trained)] == [0, 3]
         assert untrained[cell]["after"] == untrained[cell]["before"] == trained[cell]["before"]
         assert trained[cell]["after"] != trained[cell]["before"]
