@@ -308,23 +308,38 @@ def test_a_student_learns_what_its_teacher_answers(more_texts, monkeypatch, tmp_
     monkeypatch.setattr(reader, "student", lambda settings: replace(settings, epochs=1))
     small = {**SMALL, "vote_bits": 14, "epochs": 2, "batch_size": 32, "folds": 2}
     result = best.run(best.Settings(**small, self_training=1), tmp_path)
-    (first, none, teacher), (second, lesson, _), (third, again, _) = trained
-    assert (first.epochs, second.epochs, third.epochs) == (2, 1, 1)
-    assert (first.units, second.units, third.units) == (SMALL["units"], SMALL["units"], 0)
+    (first, none, teacher), (second, lesson, _), (third, again, _), (fourth, _, _) = trained
+    assert [settings.epochs for settings, _, _ in trained] == [2, 1, 1, 1]
+    assert second == replace(first, epochs=1)
+    assert third == replace(second, units=0)
+    assert fourth == replace(second, layer="dense")
     assert "unlabelled" not in none
     assert again["soft_labels"] is lesson["soft_labels"]
     assert lesson["unlabelled"] == more_texts
     expected = reader.predict(teacher, more_texts, first.tokens)
     np.testing.assert_array_equal(lesson["soft_labels"], expected)
     figures = result["figures"]
-    names = ("teacher", "without_lstm", "nbsvm_soft", "nbsvm", "ensemble")
+    names = ("teacher", "without_lstm", "word_alone", "nbsvm_soft", "nbsvm", "ensemble")
     assert all(f"{name}_accuracy" in figures for name in names)
     answers = right_bits.pairs(figures)
-    assert len(answers) == 6
+    assert len(answers) == 7
     assert all(right_bits.agree(bits, accuracy) for bits, accuracy in answers)
     parts = ("vectors", "votes", "fit", "labelling", "student_votes", "student")
     spent = sum(result["seconds"][part] for part in parts)
     assert result["seconds"]["training"] == pytest.approx(spent)
+
+
+def test_a_layer_that_sees_each_word_alone_knows_no_order():
+    says = {}
+    for layer in ("lstm", "dense"):
+        settings = reader.Settings(**SMALL, votes=0, layer=layer)
+        set_random_seed(0)
+        model = reader.build_model(settings)
+        says[layer] = reader.predict(model, [[1, 5, 6, 7, 8], [1, 8, 7, 6, 5]], 100)
+        assert model.layers[1].compute_output_shape((None, None, 8)) == (None, None, 12)
+    assert np.ptp(says["dense"]) < 1e-6 < np.ptp(says["lstm"])
+    with pytest.raises(ValueError, match="no last state"):
+        reader.build_model(reader.Settings(**SMALL, layer="dense", pooling="last"))
 
 
 def test_self_training_needs_texts_to_learn(tmp_path):

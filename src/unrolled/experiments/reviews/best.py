@@ -43,6 +43,12 @@ LEARNING = (
     "student",
 )  # what counts as training
 
+# Students that have no LSTM: nothing in its place, or a layer that sees each word alone.
+WITHOUT: dict[str, dict[str, Any]] = {
+    "without_lstm": {"units": 0},
+    "word_alone": {"layer": "dense"},
+}
+
 
 @dataclass(frozen=True)
 class Settings(reader.Settings):
@@ -89,9 +95,10 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
         model, curves = reader.train(chosen, reviews, vectors, votes, folds, 1, **lesson)
         clock.lap("student")
         beside = {"teacher": reader.predict(teacher, reviews.x_measured, chosen.tokens)}
-        without = replace(chosen, units=0)
-        other, _ = reader.train(without, reviews, vectors, votes, folds, 1, **lesson)
-        beside["without_lstm"] = reader.predict(other, reviews.x_measured, chosen.tokens)
+        for name, change in WITHOUT.items():
+            without = replace(chosen, **change)
+            other, _ = reader.train(without, reviews, vectors, votes, folds, 1, **lesson)
+            beside[name] = reader.predict(other, reviews.x_measured, chosen.tokens)
         labels = np.concatenate([reviews.y, answers])
         beside["nbsvm_soft"] = nbsvm_probability(
             everything, labels, reviews.x_measured, chosen.vote_bits

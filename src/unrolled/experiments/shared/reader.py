@@ -50,6 +50,10 @@ class Settings:
     tokens: int = field(default=1000, metadata={"help": "tokens read: first quarter, last three"})
     dimensions: int = field(default=200, metadata={"help": "numbers a word is given"})
     units: int = field(default=64, metadata={"help": "units of the LSTM; 0: no LSTM"})
+    layer: str = field(
+        default="lstm",
+        metadata={"choices": ("lstm", "dense"), "help": "dense: one that sees each word alone"},
+    )
     directions: int = field(default=2, metadata={"choices": (1, 2), "help": "ways of reading"})
     pooling: str = field(
         default="both",
@@ -122,11 +126,15 @@ def build_model(
 ) -> Sequential:
     """The reader, not compiled; `vectors` are where its word vectors start.
 
-    Without an LSTM (units=0) the poolings read the word vectors and the votes themselves.
+    Without an LSTM (units=0) the poolings read the word vectors and the votes themselves. With
+    layer="dense" a layer stands in the LSTM's place that gives as many numbers for each word, but
+    sees no other word.
     ValueError for a pooling that needs an LSTM, or must have none.
     """
     if settings.pooling == "last" and not settings.units:
         raise ValueError("units=0: without an LSTM there is no last state; name another pooling.")
+    if settings.pooling == "last" and settings.layer == "dense":
+        raise ValueError("layer='dense': it has no last state; name another pooling.")
     if settings.pooling == "votes" and (settings.units or votes is None):
         raise ValueError("pooling='votes' reads nothing but votes: it needs them, and units=0.")
     text = TextInput(
@@ -143,6 +151,8 @@ def build_model(
     if settings.units:
         lstm = LSTM(settings.units, return_sequences=settings.pooling != "last")
         reader: Layer = Bidirectional(lstm) if settings.directions == 2 else lstm
+        if settings.layer == "dense":
+            reader = Dense(settings.directions * settings.units, activation="tanh")
         layers.append(Beside(reader, text.num_votes) if settings.pooling == "both" else reader)
     if settings.pooling == "both":
         layers.append(MaxAndMean(text.num_votes))
