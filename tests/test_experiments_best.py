@@ -407,7 +407,8 @@ def test_the_stored_reader_answers_the_challenge_set_as_recorded():
     assert (saving.STORED / "best.npz").stat().st_size < 8e6
     model, header = reader.load()
     (run,) = [r for r in read_results("best") if r["command"] == header["command"]]
-    assert run["settings"] == vars(best.Settings(**header["settings"]))
+    assert reader.Settings(**header["settings"]) == reader.student(reader.Settings())
+    assert run["settings"] == vars(best.Settings(self_training=1))
     assert run["figures"]["test_accuracy"] == header["test_accuracy"]
     assert run["commit"] == header["commit"]
     word_index = {word: k for k, word in enumerate(header["vocabulary"], start=1)}

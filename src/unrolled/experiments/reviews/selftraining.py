@@ -31,7 +31,7 @@ from unrolled.experiments.shared.vectors import (
 from unrolled.extras import progress
 
 NAMED_BY = ()
-RUNS: Runs = ()
+RUNS: Runs = (({}, (0,)),)
 ASKED = ("nbsvm", "teacher", "soft")  # whose answers on the unlabelled texts others learn
 
 

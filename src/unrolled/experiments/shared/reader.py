@@ -28,7 +28,7 @@ from unrolled.layers import (
 from unrolled.model import Sequential
 from unrolled.seeding import set_random_seed
 
-VOTE_STEP = np.float16(1 / 1024)  # votes are kept as whole numbers of it
+VOTE_STEP = np.float16(1 / 256)  # votes are kept as whole numbers of it
 
 
 POOLINGS = {"max": GlobalMaxPooling1D, "mean": GlobalAveragePooling1D}
