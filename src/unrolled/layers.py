@@ -625,16 +625,16 @@ class GlobalMaxPooling1D(_GlobalPooling1D):
     def _pool(self, x: Array, real: Array) -> tuple[Array, Array]:
         y = np.where(real, x, -np.inf).max(axis=1)
         largest = (x == y[:, None]) & real
-        share = largest / np.maximum(largest.sum(axis=1, keepdims=True), 1)
-        return np.where(real.any(axis=1), y, 0), share
+        equal_share = 1 / np.maximum(largest.sum(axis=1, keepdims=True), 1)
+        return np.where(real.any(axis=1), y, 0), largest * equal_share.astype(x.dtype)
 
 
 class GlobalAveragePooling1D(_GlobalPooling1D):
     """y (B, D): the mean over the real steps (chapter 7), 0 for a row without any (Keras: NaN)."""
 
     def _pool(self, x: Array, real: Array) -> tuple[Array, Array]:
-        share = real / np.maximum(real.sum(axis=1, keepdims=True), 1)
-        return (np.where(real, x, 0) * share).sum(axis=1), share
+        count = np.maximum(real.sum(axis=1, keepdims=True), 1)
+        return np.where(real, x, 0).sum(axis=1, dtype=float) / count[:, 0], real / count
 
 
 @dataclass(eq=False)

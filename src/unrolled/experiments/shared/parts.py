@@ -108,6 +108,9 @@ class TextInput(Layer):
         self.dropout.build((self.output_dim,), self.dtype.name)
         return [table.weights[0] for table in self.tables]
 
+    def updates(self) -> list[bool]:
+        return [self.trainable and not (self.frozen and k == 0) for k in range(len(self.weights))]
+
     def compute_mask(self, x: Any, mask: Any = None) -> Any:
         return np.not_equal(x, 0)
 
@@ -148,7 +151,8 @@ class TextInput(Layer):
     def _backward(self, dy: Array, cache: Any) -> tuple[None, list[Array]]:
         dropped_out, caches = cache
         dy, _ = self.dropout.backward(dy[:, :, : self.output_dim], dropped_out)
-        gradients = [np.zeros_like(self.weights[0])] if self.frozen else []
+        unchanged = np.broadcast_to(np.zeros((), self.dtype), self.weights[0].shape)
+        gradients = [unchanged] if self.frozen else []
         for table, looked_up in list(zip(self.tables, caches, strict=True))[self.frozen :]:
             gradients += table.backward(dy, looked_up)[1]
         return None, gradients
@@ -238,7 +242,9 @@ class MaxAndMean(Layer):
     def _forward(self, x: Array, mask: Any, training: bool) -> tuple[Array, Any]:
         states, votes = np.split(x, [x.shape[2] - self.beside], axis=2)
         real = real_steps(x, mask)
-        (largest, of_max), (mean, of_mean) = (p.forward(states, mask) for p in self.poolings)
+        (largest, of_max), (mean, of_mean) = (
+            p.forward(states, mask, training) for p in self.poolings
+        )
         sums = (votes * real).sum(axis=1) / SCALE
         y = np.concatenate([largest, mean, sums], axis=1).astype(x.dtype)
         return y, (real, of_max, of_mean)
