@@ -465,7 +465,8 @@ class Bidirectional(Layer):
             a | {f"backward {name}": s for name, s in b.items()}
             for a, b in zip(steps, steps_back, strict=True)
         ]
-        return dx + dx_back, gradients + gradients_back, *found
+        dx += dx_back
+        return dx, gradients + gradients_back, *found
 
 
 @dataclass(eq=False)

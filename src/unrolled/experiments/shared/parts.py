@@ -149,9 +149,11 @@ class TextInput(Layer):
         return y, (dropped_out, caches)
 
     def _backward(self, dy: Array, cache: Any) -> tuple[None, list[Array]]:
-        dropped_out, caches = cache
-        dy, _ = self.dropout.backward(dy[:, :, : self.output_dim], dropped_out)
         unchanged = np.broadcast_to(np.zeros((), self.dtype), self.weights[0].shape)
+        dropped_out, caches = cache
+        if self.frozen and not self.pair_bits:
+            return None, [unchanged]
+        dy, _ = self.dropout.backward(dy[:, :, : self.output_dim], dropped_out)
         gradients = [unchanged] if self.frozen else []
         for table, looked_up in list(zip(self.tables, caches, strict=True))[self.frozen :]:
             gradients += table.backward(dy, looked_up)[1]
@@ -183,7 +185,6 @@ class Beside(Layer):
     def _backward(self, dy: Array, cache: Any) -> tuple[Array, list[Array]]:
         width = dy.shape[-1] - self.kept
         dx, gradients = self.layer.backward(dy[..., :width], cache)
-        dx = dx.copy()
         dx[..., dx.shape[-1] - self.kept :] += dy[..., width:]
         return dx, gradients
 
