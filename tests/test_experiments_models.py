@@ -23,12 +23,10 @@ from unrolled.experiments.shared import (
     teacher,
 )
 from unrolled.experiments.shared.measures import wilson
-from unrolled.experiments.shared.parts import shortened
 from unrolled.experiments.trends import int8
 
 COMMANDS_OF_STORED = {
-    saving.read(saving.STORED / f"{name}.npz")[0]["command"]
-    for name in ("lstm", "gru", "rnn", "best")
+    saving.read(saving.STORED / f"{name}.npz")[0]["command"] for name in ("lstm", "gru", "rnn")
 }
 TINY = {"data": "sample", "embedding": 4, "units": 3, "epochs": 2, "maxlen": 40}
 
@@ -93,19 +91,14 @@ def test_choosing_reads_a_split_by_movie_and_not_the_test_set(results):
     assert set(figures) == {"validation_loss", "validation_accuracy", "excerpt_accuracy"}
 
 
-@pytest.mark.parametrize("model", ["gru", "best"])
-def test_a_stored_model_answers_as_it_does_elsewhere(results, few, model):
-    assert run("stored", model=model, data="sample") == 0
+def test_a_stored_model_answers_as_it_does_elsewhere(results, few):
+    assert run("stored", model="gru", data="sample") == 0
     (result,) = record.read_results("stored")
     figures = result["figures"]
     assert np.sum(figures["confusion"]) == 60
     assert right_bits.agree(figures["right_bits"], figures["test_accuracy"])
-    if model == "gru":
-        _, (x, y) = datasets.load_data(10_000, "sample")
-        probability = load_model("gru").predict([ids[-250:] for ids in x])[:, 0]
-    else:
-        _, (x, y) = datasets.load_data(source="sample")
-        probability = reader.load()[0].predict([shortened(ids, 1000) for ids in x])[:, 0]
+    _, (x, y) = datasets.load_data(10_000, "sample")
+    probability = load_model("gru").predict([ids[-250:] for ids in x])[:, 0]
     right = paired.unpack(figures["right_bits"], 60)
     np.testing.assert_array_equal(right, (probability > 0.5) == y)
 
@@ -118,9 +111,8 @@ def test_only_seed_0_is_stored(results, few, capsys):
 def test_stored_models_are_as_accurate_as_when_they_were_trained():
     """To a few reviews: another processor rounds otherwise."""
     trained = {
-        run["settings"]["model"] if name == "models" else "best": run["figures"]["test_accuracy"]
-        for name in ("models", "best")
-        for run in record.read_results(name)
+        run["settings"]["model"]: run["figures"]["test_accuracy"]
+        for run in record.read_results("models")
         if run["command"] in COMMANDS_OF_STORED
     }
     found = {r["settings"]["model"]: r["figures"] for r in record.read_results("stored")}
