@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from unrolled.activations import (
+    log_softmax,
     relu,
     relu_derivative,
     sigmoid,
@@ -132,6 +133,19 @@ def test_softmax_far_out(dtype):
 def test_softmax_keeps_nan_in_its_row():
     y = softmax(np.array([[np.nan, 1.0], [0.0, 0.0]]))
     np.testing.assert_array_equal(y, [[np.nan, np.nan], [0.5, 0.5]])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_log_softmax(dtype):
+    x = np.array([[0, np.log(3), -np.inf], [1e4, 1e4, -1e4], [7, 7, 7]], dtype)
+    with warnings.catch_warnings(), np.errstate(all="raise", under="ignore"):
+        warnings.simplefilter("error")
+        y = log_softmax(x)
+    expected = np.log([[1 / 4, 3 / 4, 1], [1 / 2, 1 / 2, 1], [1 / 3, 1 / 3, 1 / 3]])
+    expected[:2, 2] = -np.inf, -2e4 - np.log(2)
+    assert y.dtype == dtype
+    np.testing.assert_allclose(y, expected, rtol=1e-6)
+    np.testing.assert_array_equal(log_softmax(x[0]), y[0])  # one row alone
 
 
 @pytest.mark.parametrize("shape", [(4,), (3, 4), (2, 3, 4), (3, 1)])

@@ -1,6 +1,8 @@
-"""What a page shows besides pictures: tables of text."""
+"""What a page shows: tables of text, and the scale of a heat map."""
 
 import IPython.display
+import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 
 from unrolled import figures
@@ -33,3 +35,13 @@ def test_a_table_of_text_is_markdown_with_its_names(monkeypatch, align, rule):
 def test_a_table_with_a_gap_is_refused(cells, rows):
     with pytest.raises(ValueError, match=r"1 texts for 2 columns|zip"):
         figures.text_table(cells, rows, ["x", "y"], "z")
+
+
+@pytest.mark.parametrize(("bar", "ends"), [(None, (-2, 2)), ((0, 1), (0, 1))])
+def test_the_bar_of_a_heat_map_may_show_a_part_of_the_colours(monkeypatch, bar, ends):
+    monkeypatch.setattr(plt, "show", lambda: None)
+    figures.heatmaps({"weights": np.eye(3)}, limits=(-2, 2), bar=bar)
+    panel, scale = plt.gcf().axes
+    assert panel.images[0].get_clim() == (-2, 2)
+    assert scale.get_ylim() == ends
+    plt.close()

@@ -57,6 +57,16 @@ def softmax(x: Array) -> Array:
     return e / e.sum(axis=-1, keepdims=True)
 
 
+def log_softmax(x: Array) -> Array:
+    """Logarithms of the probabilities softmax(x), as in Keras, finite for any finite x.
+
+    x: float array (..., K). Returns an array of its shape and dtype. The largest x of each row is
+    subtracted first, as in `softmax`; a probability too small for its dtype still has a logarithm.
+    """
+    shifted = x - x.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+
 def softmax_backward(dy: Array, y: Array) -> Array:
     """Gradient of the loss with respect to x from dy, that with respect to y = softmax(x).
 

@@ -147,12 +147,14 @@ def heatmaps(
     panels: Mapping[str, np.ndarray],
     columns: Sequence[str] | None = None,
     limits: tuple[float, float] = (-1.0, 1.0),
+    bar: tuple[float, float] | None = None,
     **labels: Any,
 ) -> None:
     """Show matrices (rows, T) one below the other on one scale, time from left to right.
 
     columns: the T names below the last panel, such as the words of a review.
-    limits: values at the ends of the colour scale. labels: as for `ax.set` of every panel.
+    limits: values at the ends of the colour scale. bar: values at the ends of the part of it that
+    the colour bar shows; None shows all. labels: as for `ax.set` of every panel.
     """
     with pyplot().rc_context(STYLE):
         heights = [max(1.0, 0.14 * panel.shape[0]) for panel in panels.values()]
@@ -176,7 +178,8 @@ def heatmaps(
             ax.set(title=name, **labels)
         if columns is not None:
             axes[-1, 0].set_xticks(range(len(columns)), columns, rotation=60, ha="right")
-        fig.colorbar(image, ax=axes[:, 0], fraction=0.03, pad=0.02)
+        scale = fig.colorbar(image, ax=axes[:, 0], fraction=0.03, pad=0.02)
+        scale.ax.set_ylim(bar or limits)
         pyplot().show()
 
 

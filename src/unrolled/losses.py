@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from unrolled.activations import Array, sigmoid, softmax
+from unrolled.activations import Array, log_softmax, sigmoid, softmax
 
 EPSILON = 1e-7  # Keras's: a probability counts as no closer to 0 or 1 than this
 
@@ -191,9 +191,7 @@ def sparse_categorical_crossentropy(
     z = _predictions(y_pred, from_logits)
     y, w = _classes(y_true, z), _weights(weights, z)
     if from_logits:
-        s = z - z.max(axis=-1, keepdims=True)  # the softmax is the same, and no e^s overflows
-        log_sum = np.log(np.exp(s).sum(axis=-1, keepdims=True))
-        losses = log_sum - np.take_along_axis(s, y, axis=-1)  # -log softmax(z)_y
+        losses = -np.take_along_axis(log_softmax(z), y, axis=-1)  # -log softmax(z)_y
     else:
         p = np.clip(z, EPSILON, 1 - EPSILON)
         log_sum = np.log(p.sum(axis=-1, keepdims=True))

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from unrolled.activations import Array, softmax, softmax_backward
+from unrolled.activations import Array, log_softmax, softmax, softmax_backward
 from unrolled.initializers import glorot_uniform
 from unrolled.layers import LSTM, Dense, Embedding
 from unrolled.losses import (
@@ -192,12 +192,6 @@ def train(
 
 
 # Answers
-
-
-def log_softmax(z: Array) -> Array:
-    """log softmax(z) over the last axis, shaped as z."""
-    z = z - z.max(axis=-1, keepdims=True)
-    return z - np.log(np.exp(z).sum(axis=-1, keepdims=True))
 
 
 def log_probability(model: Translator, source: Any, target: Any) -> Array:

@@ -182,12 +182,11 @@ def searches(model: Translator, task: Task, found: Sequence[Pair]) -> dict[str, 
         for width in (1, *WIDTHS):
             beam = seq2seq.beam_search(model, source, task.target, width)
             log_p, right = beam.log_p[:, 0], exact(task, beam.ids[:, 0], target)
-            lengths = np.maximum((beam.ids != PAD).sum(axis=2), 1)  # (B, width)
-            by_mean = beam.ids[np.arange(len(source)), (beam.log_p / lengths).argmax(axis=1)]
+            by_mean = seq2seq.beam_search(model, source, task.target, width, power=1)
             likelier = log_p > greedy.log_p[:, 0] + SURELY
             new = {
                 "right": right,
-                "mean_right": exact(task, by_mean, target),
+                "mean_right": exact(task, by_mean.ids[:, 0], target),
                 "likelier": likelier,
                 "less_likely": log_p < greedy.log_p[:, 0] - SURELY,
                 "gained": likelier & right & ~greedy_right,
@@ -233,11 +232,10 @@ def answered(model: Translator, task: Task, found: Sequence[Pair]) -> np.ndarray
     return right
 
 
-def looks(model: Translator, source: str) -> dict[str, Any]:
+def looks(model: Translator, task: Task, source: str) -> dict[str, Any]:
     """The greedy answer to a source, and the attention's weights, a row for each symbol of it."""
     ids = ids_of([source])
-    answer = seq2seq.greedy(model, ids, 21)
-    answer = without_padding(answer)
+    answer = without_padding(seq2seq.greedy(model, ids, task.target))
     memory, _ = model.encode(ids)
     _, _, alpha, _ = model.decode(seq2seq.shifted(answer), memory.state, memory)
     return {"source": source, "answer": text_of(answer[0]), "weights": alpha[0].round(3).tolist()}
@@ -279,7 +277,7 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
         if settings.task == "reversal" and model.attention:
             figures[name]["offsets"] = offsets(model, found)
     if model.attention:
-        figures["looks"] = looks(model, EXAMPLES[settings.task])
+        figures["looks"] = looks(model, task, EXAMPLES[settings.task])
     clock.lap("measuring")
     parts = np.array_split(losses, min(TURNS, len(losses)))
     return {
