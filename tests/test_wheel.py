@@ -136,7 +136,7 @@ def test_the_challenge_set_comes_with_the_wheel(python, tmp_path):
 
 def test_where_the_large_model_is_to_be_had_is_said(python, tmp_path):
     done = run(python, "from unrolled import load_model; load_model('best')", tmp_path)
-    assert "FileNotFoundError: best: this model of 6 MB does not come with pip" in done.stderr
+    assert "FileNotFoundError: best: this model of 7 MB does not come with pip" in done.stderr
 
 
 @pytest.mark.parametrize(

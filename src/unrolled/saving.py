@@ -121,7 +121,7 @@ def find(path: PathLike) -> PathLike:
     stored = STORED / f"{path}.npz"
     if path == LARGE and not stored.exists():
         raise FileNotFoundError(
-            f"{path}: this model of 6 MB does not come with pip; it is models/{path}.npz in the "
+            f"{path}: this model of 7 MB does not come with pip; it is models/{path}.npz in the "
             "book's repository: name that file, and read it with "
             "unrolled.experiments.shared.reader.load."
         )
