@@ -1,10 +1,11 @@
 """Self-training: what the best reader learns from its own answers on reviews without labels.
 
 A teacher, the best reader of `best`, learns from the labelled reviews and gives every unlabelled
-one the probability that it is positive. A student, a new reader, learns from both: from these soft
-labels (Hinton, Vinyals and Dean, 2015) or, in "hard", from the likelier class of each, the
-pseudo-labels of Lee (2013). Each variant changes one thing. Measured on movies held out; the test
-set is not read. Readers without an LSTM, and NB-SVM, learn the same soft labels.
+one the probability that it is positive. A student, a new reader, learns from the labels and from
+these soft labels (Hinton, Vinyals and Dean, 2015). In "votes" its votes learn too, from the
+likelier class of each, the pseudo-labels of Lee (2013). Each variant changes one thing. Measured on
+movies held out; the test set is not read. Readers without an LSTM, and NB-SVM, learn the same soft
+labels. Book: chapter 9.
 """
 
 import json
@@ -32,31 +33,24 @@ from unrolled.extras import progress
 
 NAMED_BY = ()
 RUNS: Runs = (({}, (0,)),)
-ASKED = ("nbsvm", "teacher", "soft")  # whose answers on the unlabelled texts others learn
 
 
 class Variant(NamedTuple):
-    """What a reader learns from beside the labels, and what it changes in the settings."""
+    """What a reader learns beside the labels, and what it changes in the settings."""
 
-    teachers: tuple[str, ...] = ()  # the mean of their answers labels the unlabelled texts
+    taught: bool = False  # learns the teacher's answers on the unlabelled texts
     change: Mapping[str, Any] = {}
-    hard: bool = False  # learns the likelier class in place of the probability
     votes: bool = False  # its votes learn the likelier class of the unlabelled texts as well
 
 
 VARIANTS = {
     "teacher": Variant(),
-    "longer": Variant((), {"epochs": 7}),  # about as many updates as a student makes
-    "soft": Variant(("teacher",)),
-    "hard": Variant(("teacher",), hard=True),
-    "two_teachers": Variant(("teacher", "nbsvm")),
-    "averaged": Variant(("teacher",), {"average": 0.999}),
-    "no_word_dropout": Variant(("teacher",), {"word_dropout": 0.0}),
-    "votes": Variant(("teacher",), votes=True),
-    "trained_vectors": Variant(("teacher",), {"frozen": 0}),
-    "second_round": Variant(("soft",)),
-    "no_lstm": Variant(("teacher",), {"units": 0}),
-    "no_lstm_trained_vectors": Variant(("teacher",), {"units": 0, "frozen": 0}),
+    "longer": Variant(change={"epochs": 7}),  # about as many updates as a student makes
+    "soft": Variant(taught=True),
+    "averaged": Variant(taught=True, change={"average": 0.999}),
+    "votes": Variant(taught=True, votes=True),
+    "no_lstm": Variant(taught=True, change={"units": 0}),
+    "no_lstm_trained_vectors": Variant(taught=True, change={"units": 0, "frozen": 0}),
 }
 
 
@@ -77,23 +71,12 @@ class Settings:
     unlabelled: int = field(default=50_000, metadata={"help": "unlabelled texts at most"})
 
 
-def soft_labels(variant: Variant, answers: Mapping[str, np.ndarray]) -> np.ndarray:
-    """(M,) the labels of the unlabelled texts that a variant learns; () for no teacher.
-
-    answers: for each teacher its (M,) probabilities.
-    """
-    if not variant.teachers:
-        return np.empty(0)
-    mean: np.ndarray = np.mean([answers[name] for name in variant.teachers], axis=0)
-    return np.rint(mean) if variant.hard else mean
-
-
 def settings_of(settings: Settings, name: str) -> reader.Settings:
     """The settings of the reader of a variant."""
     variant = VARIANTS[name]
     size = {key: value for key, value in vars(settings).items() if key != "unlabelled"}
     chosen = reader.Settings(measured_on="validation", **size)
-    if variant.teachers:
+    if variant.taught:
         chosen = reader.student(chosen)
     return replace(chosen, **variant.change)
 
@@ -129,8 +112,9 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
     def read(name: str) -> dict[str, Any]:
         """What a reader of this variant answers, once trained."""
         variant, timer = settings_of(settings, name), Clock()
-        labels = soft_labels(VARIANTS[name], answers)
-        learned = texts if len(labels) else []
+        taught = VARIANTS[name].taught
+        learned = texts if taught else []
+        labels = answers["teacher"] if taught else np.empty(0)
         its_votes, its_folds = votes, folds
         if VARIANTS[name].votes:
             its_votes, its_folds = votes_from_answers(
@@ -141,7 +125,7 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
             variant, reviews, vectors, its_votes, its_folds, unlabelled=learned, soft_labels=labels
         )
         timer.lap("fit")
-        asked = texts if name in ASKED else []
+        asked = texts if name == "teacher" else []
         given = answers_of(model, variant.tokens, reviews, asked)
         timer.lap("prediction")
         return {**given, **timer.seconds}
@@ -150,13 +134,11 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
         """What NB-SVM answers, trained on the labels alone or on the soft labels too."""
         timer = Clock()
         x, y = reviews.x, reviews.y
-        asked = [*reviews.x_measured, *(texts if name in ASKED else [])]
         if name == "nbsvm_soft":
             x, y = everything, np.concatenate([y, answers["teacher"]])
-        p = nbsvm_probability(x, y, asked, chosen.vote_bits)
+        p = nbsvm_probability(x, y, reviews.x_measured, chosen.vote_bits)
         timer.lap("fit")
-        measured, others = np.split(p, [len(reviews.x_measured)])
-        return {"measured": rounded(measured), "unlabelled": rounded(others), **timer.seconds}
+        return {"measured": rounded(p), "unlabelled": [], **timer.seconds}
 
     answers: dict[str, np.ndarray] = {}
     for name in progress(("nbsvm", *VARIANTS, "nbsvm_soft"), "self-training", file=sys.stderr):
