@@ -73,7 +73,9 @@ def test_the_books_model_is_stored_as_it_was_measured(results, few, monkeypatch)
     index = datasets.get_word_index("sample")
     _, (test_ids, y_test) = datasets.load_data(10_000, "sample")
     monkeypatch.setattr(models, "Settings", partial(models.Settings, **TINY))
-    figures = models.run(models.Settings("lstm"), results)["figures"]
+    monkeypatch.setattr(models, "taught", lambda settings: ([], np.empty(0)))
+    settings = models.Settings("lstm", unlabelled=50_000, excerpts=1)
+    figures = models.run(settings, results)["figures"]
     monkeypatch.setattr(saving, "STORED", results.parent / "models")
     loaded = load_model("lstm")
     header, _ = saving.read(saving.find("lstm"))
@@ -176,15 +178,27 @@ def test_a_linear_model_answers_the_challenge_set():
     assert found.shape == (512,)
 
 
-def test_a_model_trained_for_the_challenge_is_that_of_its_seed(few):
-    settings = small.Settings("gru", 3, **TINY)
-    answers, curves = challenge.trained_answers(settings)
+def test_the_challenge_takes_the_answers_that_models_recorded(results, few):
+    assert run("challenge", model="rnn", seed=1) == 1  # not recorded yet
+    recorded = record.record(models, models.Settings("rnn", 1, **TINY))
+    path = results / "models-rnn-seed1-unlabelled50000-excerpts1.json"
+    recorded.rename(path)
+    assert run("challenge", model="rnn", seed=1) == 0
+    (result,) = record.read_results("challenge")
+    figures = json.loads(path.read_text())["figures"]
+    assert result["figures"]["answers"] == figures["challenge_answers"]
+    assert result["figures"]["weights_from"] == path.name
+    assert len(set(figures["challenge_answers"])) > 1
+
+
+def test_the_challenge_answers_that_models_records_are_of_the_stored_weights(results, few):
+    settings = models.Settings("gru", 3, **TINY)
+    given = models.run(settings, results)["figures"]["challenge_answers"]
     (x, y), _ = datasets.load_sample(num_words=10_000)
-    model, expected_curves = small.train(settings, [np.array(ids[-40:]) for ids in x], y)
+    model, _ = small.train(settings, [np.array(ids[-40:]) for ids in x], y)
     ids = pairs.challenge_ids(datasets.get_word_index("sample"), 10_000)
-    expected = model.predict([review[-40:] for review in ids])[:, 0]
-    assert curves == expected_curves
-    assert 0 < np.abs(answers - expected).max() < 0.01  # int8 weights, as those that are stored
+    expected = model.predict(ids)[:, 0]
+    assert 0 < np.abs(given - expected).max() < 0.01  # int8 weights, as those that are stored
 
 
 def test_excerpts_are_stretches_of_their_texts():

@@ -1,8 +1,8 @@
 """The challenge set: which turns of language each model follows, by phenomenon and by pair.
 
 Stored weights answer where there are some: the small recurrent models of seed 0 (experiment
-`models`) and the best reader (`best`). The small models of other seeds are trained anew, as
-`models` does it. The linear classifiers are trained on all real training reviews with the penalty
+`models`) and the best reader (`best`). The small models of other seeds answered when `models`
+trained them. The linear classifiers are trained on all real training reviews with the penalty
 that was chosen for them (`baselines`). No model is trained on the set or chosen by it. Book:
 chapter 9.
 """
@@ -20,7 +20,13 @@ from unrolled.activations import Array
 from unrolled.experiments.shared import linear, reader, small
 from unrolled.experiments.shared.measures import Clock
 from unrolled.experiments.shared.pairs import challenge_ids, scores
-from unrolled.experiments.shared.record import Runs, data_entry, results_folder
+from unrolled.experiments.shared.record import (
+    Runs,
+    command,
+    data_entry,
+    results_folder,
+    run_name,
+)
 from unrolled.extras import progress
 
 NAMED_BY = ("model",)
@@ -64,15 +70,18 @@ def best_answers() -> tuple[Array, dict[str, Any]]:
     return answers, header["data"]
 
 
-def trained_answers(settings: small.Settings) -> tuple[Array, dict[str, list[float]]]:
-    """(N,) answers of a small model, trained now and rounded as it would be stored; its curves."""
-    (x, y), _ = datasets.load_data(settings.num_words, settings.data)
-    x_train = [np.array(ids[-settings.maxlen :]) for ids in x]
-    model, curves = small.train(settings, x_train, y)
-    weights, scales = small.packed(model.weights)
-    model.set_weights(saving.weights({"weights": weights, "scales": scales}))
-    ids = challenge_ids(datasets.get_word_index(settings.data), settings.num_words)
-    return model.predict([review[-settings.maxlen :] for review in ids])[:, 0], curves
+def recorded_answers(model: str, seed: int) -> tuple[Array, dict[str, Any], str]:
+    """(N,) answers of a small model that is not stored, its data, and the run that recorded them.
+
+    ValueError if that run has not been made yet.
+    """
+    settings = small.Settings(model, seed, unlabelled=50_000, excerpts=1)
+    path = results_folder() / f"{run_name('models', settings, ('model',))}.json"
+    if not path.exists():
+        line = command("models", settings, ("model",))
+        raise ValueError(f"{path} is not there yet; first run {line}.")
+    run = json.loads(path.read_text(encoding="utf-8"))
+    return run["figures"]["challenge_answers"], run["data"], path.name
 
 
 def linear_answers(model: str, x: Any, y: Array, penalty: float, word_index: Any) -> Array:
@@ -100,7 +109,6 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
         raise ValueError(f"--model {model} takes no other seed than 0, came {seed}.")
     clock = Clock()
     source = "a training in this run"
-    curves: dict[str, list[float]] = {}
     if model == "best":
         answers, data = best_answers()
         source = "models/best.npz"
@@ -108,8 +116,7 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
         answers, data = stored_answers(model)
         source = f"models/{model}.npz"
     elif model in RECURRENT:
-        answers, curves = trained_answers(small.Settings(model, seed))
-        data = data_entry("imdb")
+        answers, data, source = recorded_answers(model, seed)
     else:
         penalty = chosen_penalty(model)
         with progress(desc=f"{model}: training", total=1, file=sys.stderr) as bar:
@@ -123,7 +130,7 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
     return {
         "data": data,
         "seconds": clock.seconds,
-        "curves": curves,
+        "curves": {},
         "figures": {
             **scores(answers),
             "weights_from": source,

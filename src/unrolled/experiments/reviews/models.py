@@ -2,11 +2,11 @@
 
 Embedding(10000, 32, mask_zero=True), 64 recurrent units whose last state a Dense(1, sigmoid)
 reads; dropout before and after the recurrent layer while it learns; the last 250 tokens of a
-review; Adam with clipped gradients and a rate that falls to 0 by the last epoch. With the default
-settings the weights go to models/, as `unrolled.load_model("lstm")` and the book's lab read them.
-With --unlabelled they learn the best reader's answers on texts without a label as well. With
---validation 0.2 nothing is stored, and a split by movie is measured instead of the test set.
-Book: chapters 6, 8 and 11.
+review; Adam with clipped gradients and a rate that falls to 0 by the last epoch. With
+--unlabelled they learn the labels and the answers of the best reader on texts without a label;
+the models of seed 0 that learn 50,000 such texts and their excerpts go to models/, as
+`unrolled.load_model("lstm")` and the book's lab read them. With --validation 0.2 nothing is stored,
+and a split by movie is measured instead of the test set. Book: chapters 6, 8 and 11.
 """
 
 from dataclasses import asdict
@@ -18,6 +18,7 @@ import numpy as np
 from unrolled import datasets, saving
 from unrolled.experiments.shared import reader, teacher
 from unrolled.experiments.shared.measures import Clock, test_figures
+from unrolled.experiments.shared.pairs import challenge_ids
 from unrolled.experiments.shared.parts import UNKNOWN
 from unrolled.experiments.shared.record import Runs, command, commit, data_entry, results_folder
 from unrolled.experiments.shared.small import Settings, packed, store, train
@@ -85,14 +86,16 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
     probability = model.predict(x_test, batch_size=256)[:, 0]
     stored = test_figures(y_test, probability)
     right = (probability > 0.5) == y_test
+    ids = challenge_ids(datasets.get_word_index(settings.data), settings.num_words)
     figures = {
         **stored,
+        "challenge_answers": model.predict(ids)[:, 0].astype(float).round(5).tolist(),
         "first_test_reviews": len(right[:FIRST]),
         "first_right": int(right[:FIRST].sum()),
         "float32_test_loss": before["test_loss"],
         "float32_test_accuracy": before["test_accuracy"],
     }
-    if settings == Settings(model=settings.model):
+    if settings == Settings(model=settings.model, unlabelled=50_000, excerpts=1):
         word_index = datasets.get_word_index(settings.data)
         vocabulary = sorted(word_index, key=lambda word: word_index[word])
         facts = {
