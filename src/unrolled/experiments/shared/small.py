@@ -12,7 +12,7 @@ from unrolled.activations import Array
 from unrolled.extras import progress
 
 CELLS = {"lstm": layers.LSTM, "gru": layers.GRU, "rnn": layers.SimpleRNN}
-
+POOLINGS = {"max": layers.GlobalMaxPooling1D, "average": layers.GlobalAveragePooling1D}
 
 LARGE = 1000  # numbers in an array from which on it is stored as int8
 
@@ -41,6 +41,13 @@ class Settings:
     unlabelled: int = field(
         default=0, metadata={"help": "unlabelled texts learned with a larger reader's answers"}
     )
+    pooling: str = field(
+        default="last",
+        metadata={
+            "choices": ("last", *POOLINGS),
+            "help": "what the classifier reads of the states",
+        },
+    )
     excerpts: int = field(
         default=0,
         metadata={"choices": (0, 1), "help": "1: and a short excerpt of each of these texts"},
@@ -55,13 +62,12 @@ def train(
     y: (N,) labels, 0 or 1, or the probabilities that a larger reader gave.
     """
     set_random_seed(settings.seed)
-    read = [
-        layers.Embedding(settings.num_words, settings.embedding, mask_zero=True),
-        CELLS[settings.model](settings.units),
-        layers.Dense(1, activation="sigmoid"),
-    ]
+    embedding = layers.Embedding(settings.num_words, settings.embedding, mask_zero=True)
+    cell = CELLS[settings.model](settings.units, return_sequences=settings.pooling != "last")
+    states = [cell] if settings.pooling == "last" else [cell, POOLINGS[settings.pooling]()]
+    classifier = layers.Dense(1, activation="sigmoid")
     between = [layers.Dropout(settings.dropout) for _ in range(2)]
-    model = Sequential([read[0], between[0], read[1], between[1], read[2]])
+    model = Sequential([embedding, between[0], *states, between[1], classifier])
     optimizer = optimizers.Adam(global_clipnorm=settings.clipnorm)
     model.compile(optimizer, metrics=["accuracy"])
     curves: dict[str, list[float]] = {}
@@ -78,7 +84,7 @@ def train(
         )
         for name, (value,) in logs.history.items():
             curves.setdefault(name, []).append(round(value, 5))
-    model = Sequential(read)
+    model = Sequential([embedding, *states, classifier])
     model.build((None, None))
     model.compile("adam", metrics=["accuracy"])
     return model, curves
