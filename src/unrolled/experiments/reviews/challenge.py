@@ -75,7 +75,7 @@ def recorded_answers(model: str, seed: int) -> tuple[Array, dict[str, Any], str]
 
     ValueError if that run has not been made yet.
     """
-    settings = small.Settings(model, seed, unlabelled=50_000, excerpts=1)
+    settings = small.Settings(model, seed, **small.TAUGHT)
     path = results_folder() / f"{run_name('models', settings, ('model',))}.json"
     if not path.exists():
         line = command("models", settings, ("model",))

@@ -22,10 +22,9 @@ from unrolled.experiments.shared.measures import Clock, test_figures
 from unrolled.experiments.shared.pairs import challenge_ids
 from unrolled.experiments.shared.parts import UNKNOWN
 from unrolled.experiments.shared.record import Runs, command, commit, data_entry, results_folder
-from unrolled.experiments.shared.small import CELLS, Settings, packed, store, train
+from unrolled.experiments.shared.small import CELLS, TAUGHT, Settings, packed, store, train
 
 NAMED_BY = ("model",)
-TAUGHT: dict[str, Any] = {"unlabelled": 50_000, "excerpts": 1}
 TRIALS: tuple[dict[str, Any], ...] = (
     {},
     TAUGHT,

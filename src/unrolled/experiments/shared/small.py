@@ -13,7 +13,7 @@ from unrolled.extras import progress
 
 CELLS = {"lstm": layers.LSTM, "gru": layers.GRU, "rnn": layers.SimpleRNN}
 POOLINGS = {"max": layers.GlobalMaxPooling1D, "average": layers.GlobalAveragePooling1D}
-
+TAUGHT: dict[str, Any] = {"unlabelled": 50_000, "excerpts": 1}  # settings of the stored models
 LARGE = 1000  # numbers in an array from which on it is stored as int8
 
 
