@@ -15,7 +15,6 @@ from unrolled.experiments.reviews import challenge, gates, models
 from unrolled.experiments.shared import (
     linear,
     measures,
-    paired,
     pairs,
     reader,
     record,
@@ -25,9 +24,6 @@ from unrolled.experiments.shared import (
 from unrolled.experiments.shared.measures import wilson
 from unrolled.experiments.trends import int8
 
-COMMANDS_OF_STORED = {
-    saving.read(saving.STORED / f"{name}.npz")[0]["command"] for name in ("lstm", "gru", "rnn")
-}
 TINY = {"data": "sample", "embedding": 4, "units": 3, "epochs": 2, "maxlen": 40}
 
 
@@ -91,36 +87,6 @@ def test_choosing_reads_a_split_by_movie_and_not_the_test_set(results):
     settings = models.Settings("rnn", **TINY | {"validation": 0.3, "epochs": 1})
     figures = models.run(settings, results)["figures"]
     assert set(figures) == {"validation_loss", "validation_accuracy", "excerpt_accuracy"}
-
-
-def test_a_stored_model_answers_as_it_does_elsewhere(results, few):
-    assert run("stored", model="gru", data="sample") == 0
-    (result,) = record.read_results("stored")
-    figures = result["figures"]
-    assert np.sum(figures["confusion"]) == 60
-    assert right_bits.agree(figures["right_bits"], figures["test_accuracy"])
-    _, (x, y) = datasets.load_data(10_000, "sample")
-    probability = load_model("gru").predict([ids[-250:] for ids in x])[:, 0]
-    right = paired.unpack(figures["right_bits"], 60)
-    np.testing.assert_array_equal(right, (probability > 0.5) == y)
-
-
-def test_only_seed_0_is_stored(results, few, capsys):
-    assert run("stored", model="gru", seed=1) == 1
-    assert "seed 0, not of 1" in capsys.readouterr().err
-
-
-def test_stored_models_are_as_accurate_as_when_they_were_trained():
-    """To a few reviews: another processor rounds otherwise."""
-    trained = {
-        run["settings"]["model"]: run["figures"]["test_accuracy"]
-        for run in record.read_results("models")
-        if run["command"] in COMMANDS_OF_STORED
-    }
-    found = {r["settings"]["model"]: r["figures"] for r in record.read_results("stored")}
-    assert found.keys() == trained.keys()
-    for name, figures in found.items():
-        assert figures["test_accuracy"] == pytest.approx(trained[name], abs=3e-4), name
 
 
 def test_scores_count_reviews_pairs_and_order():

@@ -124,7 +124,8 @@ def test_files_without_scales_are_read_as_before(toy, tmp_path):
 
 
 def recorded(name):
-    path = record.ROOT / "results" / f"models-{name}-seed0.json"
+    settings = small.Settings(name, **small.TAUGHT)
+    path = record.ROOT / "results" / f"{record.run_name('models', settings, ('model',))}.json"
     return json.loads(path.read_text(encoding="utf-8"))
 
 
