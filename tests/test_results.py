@@ -136,6 +136,16 @@ def test_a_setting_that_came_later_has_its_default(results):
     assert run["settings"]["framework"] == "keras"
 
 
+def test_runs_are_found_by_their_settings(results):
+    for name in ("imdb-rnn-seed0", "imdb-rnn-seed1", "imdb-lstm-seed0"):
+        shutil.copy(record.ROOT / "results" / f"{name}.json", results)
+    found = record.read_results("imdb", model="rnn", framework="keras")
+    assert [run["seed"] for run in found] == [0, 1]
+    assert record.read_results("imdb", model="rnn", seed=2) == []
+    with pytest.raises(TypeError, match=r"imdb has no setting \['cell'\]; it has .*'model'"):
+        record.read_results("imdb", cell="rnn")
+
+
 def test_names_and_commands_tell_runs_apart():
     default = imdb.Settings(model="rnn", seed=3)
     other = imdb.Settings(model="rnn", seed=3, epochs=1)

@@ -126,13 +126,17 @@ def check(result: Any, path: Path) -> None:
         raise ValueError(f"{path.name}: unknown keys {sorted(unknown)}.")
 
 
-def read_results(experiment: str) -> list[dict[str, Any]]:
-    """All recorded runs of an experiment, ordered by file name; ValueError if one is broken.
+def read_results(experiment: str, **wanted: Any) -> list[dict[str, Any]]:
+    """The recorded runs of an experiment with the settings `wanted`, ordered by file name.
 
-    A setting that came after a run was recorded has its default there: a new setting's default is
-    what the code did before it.
+    Without `wanted`, all of them. A setting that came after a run was recorded has its default
+    there: a new setting's default is what the code did before it. ValueError if a run is broken,
+    TypeError if the experiment has no such setting.
     """
     settings = module(experiment).Settings
+    names = {field.name for field in dataclasses.fields(settings)}
+    if unknown := wanted.keys() - names:
+        raise TypeError(f"{experiment} has no setting {sorted(unknown)}; it has {sorted(names)}.")
     found = []
     for path in sorted(results_folder().glob("*.json")):
         try:
@@ -144,7 +148,8 @@ def read_results(experiment: str) -> list[dict[str, Any]]:
         if isinstance(result, dict) and result.get("experiment") == experiment:
             check(result, path)
             result["settings"] = dataclasses.asdict(settings(**result["settings"]))
-            found.append(result)
+            if result["settings"] | wanted == result["settings"]:
+                found.append(result)
     return found
 
 
