@@ -254,7 +254,9 @@ def test_the_cover_shows_the_stored_model_and_the_recorded_gradients(tmp_path):
     assert 5e-10 < last["LSTM bias 1 h"] < 5e-9
     assert last["RNN glorot"] < 1e-12
     chances = dict(zip(*site_pictures.reading(), strict=True))
-    assert (round(chances["becomes"], 2), round(chances["wonderful"], 2)) == (0.38, 0.83)
+    *before, wonderful, _ = chances
+    assert all(abs(chances[word] - 0.5) < 0.06 for word in before)
+    assert (wonderful, round(chances[wonderful], 2)) == ("wonderful", 0.77)
 
 
 # What a reader does.
