@@ -17,6 +17,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 
 import lab
+import page_files
 import twins
 
 ROOT = twins.ROOT
@@ -117,11 +118,12 @@ def write_pages() -> None:
 
 
 def build() -> None:
-    """Bring the twins, the lab and the pages up to date, and print where the book lies."""
+    """Bring twins, lab, what the pages run and the pages up to date; print where the book lies."""
     os.environ.update(twins.ENVIRONMENT, UNROLLED_DATA="sample")
     gc.disable()  # looking for garbage among Sphinx's millions of nodes takes half of the time
     twins.refresh()
     lab.main()
+    page_files.main()
     there = last()
     if (there.get("inputs"), there.get("outputs")) == (inputs(INPUTS), outputs()):
         print("nothing has changed")

@@ -19,6 +19,7 @@ from bs4 import BeautifulSoup
 from sphinx.application import Sphinx
 
 import site_math
+import site_run
 import site_styles
 from site_fixes import STEPS, find
 
@@ -116,7 +117,11 @@ def made_from(text: str, path: Path, out: Path) -> str:
     pictures = [path.parent / source for source in sources]
     programs = sorted(Path(__file__).parent.glob("site_*.py"))
     total = hashlib.sha256(text.encode())
-    total.update(f"{path.relative_to(out)} {os.environ.get('UNROLLED_URL')}".encode())
+    name = path.relative_to(out).as_posix()
+    total.update(f"{name} {os.environ.get('UNROLLED_URL')}".encode())
+    if site_run.chapter_of(out, name):
+        cells = out / "run" / "pages" / f"{path.stem}.js"
+        total.update(cells.read_bytes() + site_run.version(out).encode())
     for file in [*pictures, *programs]:
         if file.is_file():
             total.update(hashlib.sha256(file.read_bytes()).digest())
@@ -155,7 +160,7 @@ def correct(text: str, path: Path, out: Path) -> str:
     scripts(page, name)
     social(page, name)
     sizes(page, path)
-    policy(page)
+    policy(page, runs=site_run.add(page, name, out))
     return re.sub("\ue000(\\d+)\ue001", lambda match: stash[int(match[1])], str(page))
 
 
@@ -238,10 +243,11 @@ def picture_size(path: Path) -> tuple[int, int] | None:
     return None
 
 
-def policy(page: BeautifulSoup) -> None:
+def policy(page: BeautifulSoup, runs: bool) -> None:
     """The Content-Security-Policy: the site itself, its inline scripts by their hashes.
 
-    Only style attributes stay free: Sphinx and MathJax write sizes into them.
+    Only style attributes stay free: Sphinx and MathJax write sizes into them. A page that runs its
+    cells may start a worker that it makes itself, and WebAssembly.
     """
     inline = [t.string or "" for t in page.find_all("script") if not t.get("src")]
     styles = [t.string or "" for t in page.find_all("style")]
@@ -255,6 +261,9 @@ def policy(page: BeautifulSoup) -> None:
         "form-action": ["'self'"],
         "base-uri": ["'none'"],
     }
+    if runs:
+        rules["script-src"] += ["blob:", "'wasm-unsafe-eval'"]
+        rules["worker-src"] = ["blob:"]
     text = "; ".join(f"{name} {' '.join(values)}" for name, values in rules.items())
     meta = page.new_tag("meta", attrs={"http-equiv": "Content-Security-Policy", "content": text})
     find(page, "head meta[charset]").insert_after(meta)

@@ -1,0 +1,92 @@
+/* A reader's answer to an exercise, a hint, and a check by the solution's own assertions. */
+Run.exercises = (function () {
+  "use strict";
+
+  const element = Run.element;
+  const open = new Map(); // box -> what it takes back on reset
+
+  function marked(text, holds) {
+    const line = element("li", { className: holds ? "run-holds" : "run-fails" }, element("code", {}, text[0]), ` ${text[1]}`);
+    return line;
+  }
+
+  /* What a check found, as lines below the answer. */
+  function told(exercise, { failed, missing, found, stopped }) {
+    if (failed) {
+      const where = failed.line ? ` in line ${failed.line} of your answer` : "";
+      return [element("p", {}, `${failed.kind}${where}: ${failed.text}`)];
+    }
+    if (missing) return [element("p", {}, `Your answer has to define ${missing.join(" or ")}: the check looks at it.`)];
+    const holding = found.filter(([, said]) => said === "holds").length;
+    const lines = [element("p", {}, `${holding} of ${found.length} assertions hold.`)];
+    lines.push(element("ul", {}, ...found.map((one) => marked(one, one[1] === "holds"))));
+    if (stopped) lines.push(element("p", {}, `The solution's own lines stopped at ${stopped}`));
+    return lines;
+  }
+
+  function build(box) {
+    const label = box.dataset.exercise;
+    const exercise = Run.chapter.exercises[label];
+    const id = `answer ${label}`;
+    const check = element("button", { type: "button", className: "run-check", textContent: "Check" });
+    const hint = element("button", { type: "button", className: "run-hint", textContent: "Hint" });
+    const says = element("div", { className: "run-found" });
+    says.setAttribute("role", "status");
+    const hinted = element("pre", { className: "run-hinted", hidden: true }, exercise.hint);
+    const editor = Run.editor.make(Run.edits.all()[id] || "", "Your answer", {
+      changed: (text) => Run.edits.keep(id, text || null),
+      run: () => check.click(),
+      leave: () => check.focus(),
+    });
+    const wanted = exercise.wanted.map((name) => element("code", {}, name)).flatMap((name) => [", ", name]).slice(1);
+    box.append(
+      element("p", {}, "Write code that defines ", ...wanted, ". The cells above have run before it."),
+      editor.box,
+      element("div", { className: "run-bar" }, check, hint),
+      hinted,
+      says,
+    );
+    hint.addEventListener("click", () => {
+      hinted.hidden = !hinted.hidden;
+      hint.setAttribute("aria-expanded", String(!hinted.hidden));
+    });
+    hint.setAttribute("aria-expanded", "false");
+    check.addEventListener("click", () => {
+      says.textContent = "checking …";
+      box.dataset.state = "running";
+      Run.page
+        .queue(async (now) => {
+          await Run.python.start(Run.page.report);
+          const broken = await Run.page.above(exercise.cells[0], now);
+          if (broken) return { failed: { kind: "Not checked", text: broken } };
+          Run.page.report("Checking your answer", null);
+          return Run.python.call("check", { answer: editor.text(), solution: exercise.solution, wanted: exercise.wanted });
+        })
+        .then((result) => {
+          if (!result) return;
+          says.replaceChildren(...told(exercise, result));
+          box.dataset.state = "done";
+        });
+    });
+    open.set(box, { editor, says, hinted });
+  }
+
+  return {
+    open(box) {
+      if (!open.has(box)) build(box);
+    },
+    halt() {
+      open.forEach(({ says }, box) => {
+        if (box.dataset.state === "running") says.textContent = "stopped";
+        box.dataset.state = "";
+      });
+    },
+    reset() {
+      open.forEach(({ editor, says, hinted }) => {
+        editor.set("");
+        says.replaceChildren();
+        hinted.hidden = true;
+      });
+    },
+  };
+})();

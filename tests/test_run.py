@@ -1,0 +1,281 @@
+"""The chapters run in their pages: in Chromium, from a folder, with no server and no network.
+
+`make test` runs every cell of one chapter, `make test-pages` (UNROLLED_RUN=all) those of all.
+"""
+
+import json
+import os
+
+import pytest
+
+import page_cells
+from browser import PHONE, names, serve, site_folder, until, visit
+from test_site import AXE, NARROW, RUN_AXE, STICKING
+
+LONG = 600  # seconds after which something is stuck, on a busy machine too
+CHAPTERS = [name for name in names(site_folder()) if name.startswith("chapters/")]
+ONE = "chapters/02-core-concepts.html"
+RUNNING = CHAPTERS if os.environ.get("UNROLLED_RUN") == "all" else [ONE]
+MEMORY = 700_000_000  # bytes that Python may take for a chapter
+# A chapter of which fewer than half of the cells run: why.
+FEWER: dict[str, str] = {
+    "01-background": "classifiers of scikit-learn",
+    "08-imdb": "the article's model, in Keras",
+    "a2-notation": "the layouts of Keras's weights",
+}
+STATE = "n => document.querySelector(`[data-cell='${n}']`).dataset.state"
+
+
+@pytest.fixture(scope="module")
+def runs(site):
+    """The built book, whose pages run; without Pyodide it was built without Run."""
+    if not (site / "run" / "manifest.js").exists():
+        reason = "the book was built without Run: name a folder with Pyodide by UNROLLED_PYODIDE"
+        (pytest.fail if os.environ.get("UNROLLED_RUN") else pytest.skip)(reason)
+    return site
+
+
+@pytest.fixture(scope="module")
+def opened(browser, runs):
+    """A chapter opened from its folder; the tests that share it leave it as the book has it."""
+    with visit(browser, (runs / ONE).as_uri(), reduced_motion="reduce") as seen:
+        yield seen
+
+
+@pytest.fixture
+def page(opened):
+    """The open page; it is reset after the test."""
+    yield opened.page
+    assert opened.complaints() == []
+    if opened.page.locator(".run-panel").count():
+        opened.page.get_by_role("button", name="Reset this page").click()
+
+
+def cell(page, number):
+    """A code cell, by its number among all of the chapter."""
+    return page.locator(f"[data-cell='{number}']")
+
+
+def finished(page, number):
+    """Wait until a cell has run; gives how it ended."""
+    until(page, f"n => ['done', 'failed', 'partly'].includes(({STATE})(n))", number, LONG)
+    return page.evaluate(STATE, number)
+
+
+def press(page, number):
+    """Press a cell's Run, and wait until it has run; gives how it ended."""
+    page.evaluate("n => { document.querySelector(`[data-cell='${n}']`).dataset.state = '' }", number)
+    cell(page, number).get_by_role("button", name="Run cell").click()
+    return finished(page, number)
+
+
+def write(page, number, text):
+    """Change a cell's code."""
+    if not cell(page, number).locator("textarea").count():
+        cell(page, number).get_by_role("button", name="Edit cell").click()
+    page.wait_for_selector(f"[data-cell='{number}'] textarea")
+    cell(page, number).locator("textarea").fill(text)
+
+
+def known(site, name):
+    """What the page of a chapter knows of it."""
+    text = (site / "run" / "pages" / f"{name}.js").read_text(encoding="utf-8")
+    return json.loads(text.removeprefix("Run.chapter = ").removesuffix(";\n"))
+
+
+def stem(name):
+    return name.rpartition("/")[2].removesuffix(".html")
+
+
+def test_most_cells_run_in_their_page(capsys):
+    shares = page_cells.shares()
+    few = {name for name, (runs, visible) in shares.items() if runs < visible / 2}
+    runs, visible = map(sum, zip(*shares.values(), strict=True))
+    with capsys.disabled():
+        print()
+        for name, (part, whole) in [*shares.items(), ("all chapters", (runs, visible))]:
+            print(f"  {name:28} {part:3} of {whole:3} cells run in the page, {part / whole:.0%}")
+    assert few <= set(FEWER)
+    assert runs >= 0.7 * visible
+
+
+@pytest.mark.parametrize("name", RUNNING)
+def test_every_cell_gives_its_stored_output_and_memory_is_bounded(browser, runs, name):
+    chapter = known(runs, stem(name))
+    runnable = [c for c in chapter["cells"] if c["kind"] in ("cell", "solution") and "needs" not in c]
+    with visit(browser, (runs / name).as_uri(), reduced_motion="reduce") as seen:
+        page, wrong, memory = seen.page, {}, []
+        page.evaluate("() => Run.ready()")
+        for _ in range(2):
+            for one in runnable:
+                page.evaluate("n => { Run.page.press(n) }", one["number"])
+                until(page, "() => document.querySelector('.run-panel button').hidden", None, LONG)
+                found = cell(page, one["number"])
+                same = found.get_attribute("data-same") == "true" or "compared" not in one
+                if found.get_attribute("data-state") != "done" or not (same or memory):
+                    wrong[one["label"]] = found.locator(".run-says").inner_text()
+            memory.append(int(page.locator(".run-panel").get_attribute("data-memory")))
+        assert wrong == {}
+        assert max(memory) < MEMORY
+        assert memory[1] < 1.5 * memory[0]
+        assert seen.complaints() == []
+
+
+def test_a_page_that_is_only_read_loads_none_of_it(browser, runs):
+    with serve(runs) as address, visit(browser, f"{address}/{ONE}") as seen:
+        loaded = "performance.getEntriesByType('resource').map(e => [e.name, e.decodedBodySize])"
+        ours = dict(file for file in seen.page.evaluate(loaded) if "/run/" in file[0])
+        assert sorted(name.rpartition("/")[2].partition("?")[0] for name in ours) == [
+            "cells.js",
+            "run.css",
+        ]
+        assert sum(ours.values()) < 12_000
+
+
+def test_it_runs_from_a_server_and_asks_for_nothing_else(browser, runs):
+    with serve(runs) as address, visit(browser, f"{address}/{ONE}") as seen:
+        assert press(seen.page, 1) == "done"
+        assert cell(seen.page, 1).get_attribute("data-same") == "true"
+        assert cell(seen.page, 0).get_attribute("data-state") == "done"  # ran before it
+        assert seen.complaints() == []
+
+
+def test_changed_code_gives_another_output_until_reset(page):
+    stored = cell(page, 1).locator(".cell_output").inner_text()
+    write(page, 1, "x = 41\nprint('x is', x + 1)\n'shown'")
+    assert press(page, 1) == "done"
+    assert cell(page, 1).locator(".cell_output").inner_text().split() == ["x", "is", "42", "'shown'"]
+    page.get_by_role("button", name="Reset this page").click()
+    assert cell(page, 1).locator(".cell_output").inner_text() == stored
+    assert cell(page, 1).locator("textarea").count() == 0
+    # The memory is new: a name of the changed code is gone.
+    write(page, 1, "print('x' in globals())")
+    assert press(page, 1) == "done"
+    assert "False" in cell(page, 1).locator(".cell_output").inner_text()
+
+
+def test_edits_survive_a_reload_until_reset(page):
+    write(page, 1, "print('kept')")
+    page.reload()
+    page.wait_for_selector("[data-cell='1'] textarea")
+    assert cell(page, 1).locator("textarea").input_value() == "print('kept')"
+    page.get_by_role("button", name="Reset this page").click()
+    page.reload()
+    assert page.evaluate("document.querySelectorAll('textarea, .run-panel').length") == 0
+
+
+def test_an_error_names_the_line_and_marks_it(page):
+    write(page, 1, "a = 1\nb = a +\nprint(b)")
+    assert press(page, 1) == "failed"
+    assert "SyntaxError in line 2" in cell(page, 1).locator(".run-says").inner_text()
+    write(page, 1, "def f(x):\n    return x[3]\n\nf([1, 2])")
+    assert press(page, 1) == "failed"
+    assert cell(page, 1).locator(".run-says").inner_text().startswith("IndexError in line 2")
+    assert "cell 2, line 4" in cell(page, 1).locator(".run-trace").inner_text()
+    stripe = cell(page, 1).locator(".run-line").bounding_box()
+    code = cell(page, 1).locator(".run-sheet pre").bounding_box()
+    middle = (stripe["y"] + stripe["height"] / 2 - code["y"]) / code["height"]
+    assert 0.25 < middle < 0.55  # the second of four lines
+    write(page, 1, "print('mended')")
+    assert cell(page, 1).locator(".run-line").count() == 0
+    assert press(page, 1) == "done"
+
+
+def test_an_endless_loop_is_stopped_and_the_page_answers_meanwhile(page):
+    write(page, 1, "print('begun', flush=True)\nwhile True:\n    pass")
+    cell(page, 1).get_by_role("button", name="Run cell").click()
+    output = "document.querySelector(\"[data-cell='1'] .cell_output\").textContent"
+    until(page, f"{output}.includes('begun')", None, LONG)
+    page.get_by_role("button", name="Stop").click()
+    assert "Stopped" in page.locator(".run-panel p").inner_text()
+    assert cell(page, 1).get_attribute("data-state") == ""
+    write(page, 1, "print('again')")
+    assert press(page, 1) == "done"
+    assert "again" in cell(page, 1).locator(".cell_output").inner_text()
+
+
+def test_the_editor_indents_and_lets_the_keyboard_out(page):
+    write(page, 1, "")
+    field = cell(page, 1).locator("textarea")
+    field.focus()
+    page.keyboard.type("for i in range(3):\nif i:\nprint(i)")
+    assert field.input_value() == "for i in range(3):\n    if i:\n        print(i)"
+    page.keyboard.press("Shift+Tab")
+    assert field.input_value().endswith("\n    print(i)")
+    page.keyboard.press("Tab")
+    assert cell(page, 1).locator("pre .k").all_inner_texts() == ["for", "if"]
+    page.keyboard.press("Escape")
+    assert page.evaluate("document.activeElement.className.includes('run-do')")
+    page.keyboard.press("Shift+Tab")
+    assert page.evaluate("document.activeElement.tagName") == "TEXTAREA"
+    page.keyboard.press("Control+Enter")
+    assert finished(page, 1) == "done"
+
+
+def test_a_figure_takes_the_place_of_the_stored_one(runs, page):
+    number = next(c["number"] for c in known(runs, stem(ONE))["cells"] if c.get("draws"))
+    image = cell(page, number).locator("figure img")
+    stored = image.get_attribute("src")
+    caption = cell(page, number).locator("figcaption").inner_text()
+    assert press(page, number) == "done"
+    assert image.get_attribute("src").startswith("data:image/png;base64,")
+    assert image.evaluate("image => image.naturalWidth") > 300
+    assert cell(page, number).locator("figcaption").inner_text() == caption
+    page.get_by_role("button", name="Reset this page").click()
+    assert image.get_attribute("src") == stored
+
+
+def test_an_answer_is_checked_by_the_assertions_of_the_solution(runs, page):
+    label, exercise = next(iter(known(runs, stem(ONE))["exercises"].items()))
+    box = page.locator(f"[data-exercise='{label}']")
+    box.locator("summary").click()
+    box.locator("textarea").wait_for()
+
+    def check(answer):
+        box.locator("textarea").fill(answer)
+        box.get_by_role("button", name="Check").click()
+        until(page, "box => box.dataset.state === 'done'", box.element_handle(), LONG)
+        return box.locator(".run-found").inner_text()
+
+    assert exercise["wanted"][0] in check("nothing = 0")
+    right = check(exercise["solution"])
+    assert right.startswith("{0} of {0} assertions hold".format(right.count("holds")))
+    assert right.count("holds") > 0
+    wrong = check("\n".join(f"{name} = None" for name in exercise["wanted"]))
+    assert wrong.startswith("0 of")
+    box.get_by_role("button", name="Hint").click()
+    assert "assert" in box.locator(".run-hinted").inner_text()
+    assert "SyntaxError in line 1 of your answer" in check("a b")
+
+
+def test_what_needs_tensorflow_says_so_and_the_rest_runs(browser, runs):
+    cells = known(runs, "05-lstm")["cells"]
+    needy = next(c for c in cells if c.get("needs") == "TensorFlow")
+    after = next(c for c in cells[needy["number"] :] if c["kind"] == "cell" and "needs" not in c)
+    with visit(browser, (runs / "chapters/05-lstm.html").as_uri()) as seen:
+        box = cell(seen.page, needy["number"])
+        assert box.get_by_role("button", name="Run cell").count() == 0
+        link = box.locator(".run-needs a")
+        assert "needs TensorFlow" in box.locator(".run-needs").inner_text()
+        assert (runs / "chapters" / link.get_attribute("href")).resolve().exists()
+        assert press(seen.page, after["number"]) == "done"
+        assert cell(seen.page, after["number"]).get_attribute("data-same") == "true"
+        # Changed, so that it does without, it runs.
+        write(seen.page, needy["number"], "print(2 + 2)")
+        assert press(seen.page, needy["number"]) == "done"
+        assert seen.complaints() == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_on_a_phone_nothing_sticks_out_and_axe_is_content(browser, runs, theme):
+    with visit(browser, (runs / ONE).as_uri(), size=PHONE, theme=theme) as seen:
+        page = seen.page
+        write(page, 1, "print('w' * 300)\nx = [1, 2\n" + "# " + "w" * 200)
+        press(page, 1)
+        page.locator("[data-exercise] summary").first.click()
+        page.locator("[data-exercise] textarea").first.wait_for()
+        page.evaluate(AXE)
+        assert page.evaluate(RUN_AXE, False) == []
+        page.set_viewport_size({"width": NARROW, "height": 700})
+        assert page.evaluate(STICKING, NARROW) == []
+
