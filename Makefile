@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 INSTALL ?= --require-hashes -r requirements.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help book test run shake check lab results ledger bench pictures screenshots site-report lock clean
+.PHONY: help book test test-pages run shake check lab results ledger bench pictures screenshots site-report lock clean
 
 help:  ## explain the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## */  make \1|/' | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -24,6 +24,9 @@ book: $(VENV)/installed  ## execute stale chapters and build the book into _buil
 
 test: $(VENV)/installed  ## check everything: library, data, twins, results, pages, every output; or what K=layers names
 	@$(BIN)/python -m pytest -q -n auto --dist loadscope --no-loadscope-reorder --nbval --nbval-current-env --about="$(K)" tests chapters
+
+test-pages: $(VENV)/installed  ## run every cell of every chapter in its page, in Chromium
+	@UNROLLED_RUN=all $(BIN)/python -m pytest -q -n auto --dist loadscope --no-loadscope-reorder tests/test_run.py
 
 run: $(VENV)/installed  ## execute chapters again: all, or those that CH=03 begins
 	@$(BIN)/python tools/twins.py run $(CH)

@@ -24,6 +24,7 @@ PARTS = (
     "benchmarks",
     "_static",
     "lab",
+    "run",
     "models",
     "cover",
 )

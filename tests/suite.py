@@ -26,6 +26,7 @@ LONG = (
     "test_book.py",
     "test_commands.py",
     "test_twins.py",
+    "test_run.py",
     "test_lab.py",
     "test_model_keras.py",
     "test_experiments_best.py",

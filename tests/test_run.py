@@ -64,7 +64,9 @@ def finished(page, number):
 
 def press(page, number):
     """Press a cell's Run, and wait until it has run; gives how it ended."""
-    page.evaluate("n => { document.querySelector(`[data-cell='${n}']`).dataset.state = '' }", number)
+    page.evaluate(
+        "n => { document.querySelector(`[data-cell='${n}']`).dataset.state = '' }", number
+    )
     cell(page, number).get_by_role("button", name="Run cell").click()
     return finished(page, number)
 
@@ -102,7 +104,9 @@ def test_most_cells_run_in_their_page(capsys):
 @pytest.mark.parametrize("name", RUNNING)
 def test_every_cell_gives_its_stored_output_and_memory_is_bounded(browser, runs, name):
     chapter = known(runs, stem(name))
-    runnable = [c for c in chapter["cells"] if c["kind"] in ("cell", "solution") and "needs" not in c]
+    runnable = [
+        c for c in chapter["cells"] if c["kind"] in ("cell", "solution") and "needs" not in c
+    ]
     with visit(browser, (runs / name).as_uri(), reduced_motion="reduce") as seen:
         page, wrong, memory = seen.page, {}, []
         page.evaluate("() => Run.ready()")
@@ -144,7 +148,12 @@ def test_changed_code_gives_another_output_until_reset(page):
     stored = cell(page, 1).locator(".cell_output").inner_text()
     write(page, 1, "x = 41\nprint('x is', x + 1)\n'shown'")
     assert press(page, 1) == "done"
-    assert cell(page, 1).locator(".cell_output").inner_text().split() == ["x", "is", "42", "'shown'"]
+    assert cell(page, 1).locator(".cell_output").inner_text().split() == [
+        "x",
+        "is",
+        "42",
+        "'shown'",
+    ]
     page.get_by_role("button", name="Reset this page").click()
     assert cell(page, 1).locator(".cell_output").inner_text() == stored
     assert cell(page, 1).locator("textarea").count() == 0
@@ -203,7 +212,7 @@ def test_the_editor_indents_and_lets_the_keyboard_out(page):
     page.keyboard.press("Shift+Tab")
     assert field.input_value().endswith("\n    print(i)")
     page.keyboard.press("Tab")
-    assert cell(page, 1).locator("pre .k").all_inner_texts() == ["for", "if"]
+    assert cell(page, 1).locator(".run-sheet .k").all_inner_texts() == ["for", "if"]
     page.keyboard.press("Escape")
     assert page.evaluate("document.activeElement.className.includes('run-do')")
     page.keyboard.press("Shift+Tab")
@@ -278,4 +287,3 @@ def test_on_a_phone_nothing_sticks_out_and_axe_is_content(browser, runs, theme):
         assert page.evaluate(RUN_AXE, False) == []
         page.set_viewport_size({"width": NARROW, "height": 700})
         assert page.evaluate(STICKING, NARROW) == []
-

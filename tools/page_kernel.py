@@ -19,6 +19,7 @@ import time
 import traceback
 import types
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from typing import Any
 
 import page_names
@@ -64,11 +65,12 @@ class Absent:
     __hash__ = object.__hash__
 
 
-for _method in (
-    "add and bool call contains enter eq float floordiv format ge getitem gt index "
-    "instancecheck int invert iter le len lt matmul mod mro_entries mul ne neg or pow radd rand "
-    "rfloordiv rmatmul rmod rmul ror rpow rsub rtruediv setitem str sub truediv array"
-).split():
+USES = """
+add and array bool call contains enter eq float floordiv format ge getitem gt index instancecheck
+int invert iter le len lt matmul mod mro_entries mul ne neg or pow radd rand rfloordiv rmatmul
+rmod rmul ror rpow rsub rtruediv setitem str sub truediv
+"""
+for _method in USES.split():
     setattr(Absent, f"__{_method}__", Absent._refuse)
 
 
@@ -125,6 +127,9 @@ class Stream(io.TextIOBase):
             send(self.kind, text)
 
 
+OUT, ERRORS = Stream("stdout"), Stream("stderr")
+
+
 class Markdown:
     """Text in Markdown, as IPython's class of that name."""
 
@@ -138,7 +143,7 @@ class Markdown:
 def display(*things: Any) -> None:
     """Show things as a notebook does: figures, Markdown, or their representation."""
     for thing in things:
-        sys.stdout.flush()
+        OUT.flush()
         if hasattr(thing, "savefig"):
             send_figure(thing)
         elif hasattr(thing, "_repr_markdown_"):
@@ -166,7 +171,6 @@ def show_figures(*arguments: Any, **options: Any) -> None:
 def start() -> None:
     """Make this Python one in which the chapters run: packages, streams, display, folder."""
     sys.meta_path.append(AbsentFinder())
-    sys.stdout, sys.stderr = Stream("stdout"), Stream("stderr")
     ipython, shown = types.ModuleType("IPython"), types.ModuleType("IPython.display")
     vars(shown).update(display=display, Markdown=Markdown)
     # What Matplotlib asks IPython, where there is one.
@@ -190,19 +194,25 @@ def run(source: str, label: str, asserts: bool = True) -> str:
     reader sees. What failed is a dict with `needs` (the packages that statements left out would
     have used) or with `kind`, `text`, `line` and `trace`.
     """
-    for stream in (sys.stdout, sys.stderr):
-        stream.start()  # type: ignore[union-attr]
+    OUT.start()
+    ERRORS.start()
     file = f"<{label}>"
-    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
+    remember(file, source)
     failed: dict[str, Any] | None = None
     try:
-        failed = run_statements(source, file, asserts)
-        show_figures()
+        with redirect_stdout(OUT), redirect_stderr(ERRORS):
+            failed = run_statements(source, file, asserts)
+            show_figures()
     except BaseException as error:
         failed = failure(error, file)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    OUT.flush()
+    ERRORS.flush()
     return json.dumps(failed)
+
+
+def remember(file: str, source: str) -> None:
+    """Let tracebacks, and `inspect`, find the lines of what runs under the name `file`."""
+    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
 
 
 def run_statements(source: str, file: str, asserts: bool) -> dict[str, Any] | None:
@@ -289,24 +299,23 @@ def check(answer: str, solution: str, wanted: Sequence[str]) -> str:
     a list of [assertion, "holds", "does not hold", "was not reached", or the error].
     """
     space, file = dict(memory()), "<your answer>"
-    linecache.cache[file] = (len(answer), None, answer.splitlines(keepends=True), file)
-    sys.stdout.start()  # type: ignore[union-attr]
-    try:
-        given = ast.parse(answer, file)
-        names = set().union(*map(page_names.bound, given.body))
-        if not names & set(wanted):
-            return json.dumps({"missing": list(wanted)})
-        exec(compile(given, file, "exec"), space)
-    except BaseException as error:
-        return json.dumps({"failed": failure(error, file)})
-    finally:
-        sys.stdout.flush()
-    return json.dumps(asserted(solution, space, names))
+    remember(file, answer)
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        try:
+            given = ast.parse(answer, file)
+            names = set().union(*map(page_names.bound, given.body))
+            if not names & set(wanted):
+                return json.dumps({"missing": list(wanted)})
+            exec(compile(given, file, "exec"), space)
+        except BaseException as error:
+            return json.dumps({"failed": failure(error, file)})
+        return json.dumps(asserted(solution, space, names))
 
 
 def asserted(solution: str, space: dict[str, Any], names: set[str]) -> dict[str, Any]:
     """Run a solution against what an answer has left in `space`, which bound `names`."""
     found: dict[int, tuple[str, str]] = {}
+    stopped: list[str] = []  # errors of the solution's own lines
     statements = ast.parse(solution).body
     for assertion in (a for s in statements for a in page_names.assertions(s)):
         text = ast.get_source_segment(solution, assertion) or ""
@@ -316,15 +325,15 @@ def asserted(solution: str, space: dict[str, Any], names: set[str]) -> dict[str,
         text, before = found[line]
         if before in ("was not reached", "holds"):
             said = "holds"
-            if isinstance(value, Exception):
+            if isinstance(value, NameError) and stopped:
+                said = "was not reached"  # what the line that failed would have bound
+            elif isinstance(value, Exception):
                 said = f"{type(value).__name__}: {value}"
             elif not value:
                 said = "does not hold"
             found[line] = (text, said)
 
     space["__note__"] = note
-    stopped = ""
-    printed, sys.stdout = sys.stdout, io.StringIO()
     for statement in statements:
         bound = page_names.bound(statement)
         if bound and bound <= names and not page_names.assertions(statement):
@@ -333,6 +342,5 @@ def asserted(solution: str, space: dict[str, Any], names: set[str]) -> dict[str,
         try:
             exec(compile(watched, "<solution>", "exec"), space)
         except Exception as error:
-            stopped = stopped or f"{type(error).__name__}: {error}"
-    sys.stdout = printed
-    return {"found": list(found.values()), "stopped": stopped}
+            stopped.append(f"{type(error).__name__}: {error}")
+    return {"found": list(found.values()), "stopped": next(iter(stopped), "")}

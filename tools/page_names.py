@@ -1,4 +1,4 @@
-"""Which names Python code binds and which it reads; used when the book is built, and in its pages."""
+"""Which names code binds and which it reads; for the build of the book, and for its pages."""
 
 import ast
 from collections.abc import Iterator
@@ -29,8 +29,8 @@ def changed(node: ast.AST) -> set[str]:
         if isinstance(part, ast.Subscript | ast.Attribute) and isinstance(part.ctx, ast.Store):
             found |= base(part)
         elif isinstance(part, ast.Expr) and isinstance(part.value, ast.Call):
-            if isinstance(part.value.func, ast.Attribute):
-                found |= base(part.value.func)
+            function = part.value.func
+            found |= base(function) if isinstance(function, ast.Attribute) else set()
     return found
 
 
