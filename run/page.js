@@ -97,6 +97,7 @@ Run.page = (function () {
     const broken = failed && failed.kind;
     cell.ran = broken ? null : text;
     if (!cell.box) return failed;
+    cell.box.dataset.seconds = seconds;
     if (broken) {
       const where = failed.line ? ` in line ${failed.line}` : "";
       tell(cell, "failed", `${failed.kind}${where}: ${failed.text}`.slice(0, 300));

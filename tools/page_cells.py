@@ -56,7 +56,7 @@ class Names:
         bound = page_names.bound(statement)
         for known in (self.needs, self.calls, self.modules, self.things):
             for name in bound:
-                known.pop(name, None)  # type: ignore[attr-defined]
+                known.pop(name, None)
         if isinstance(statement, ast.Import | ast.ImportFrom):
             self.imports(statement)
             return ""

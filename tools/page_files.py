@@ -2,9 +2,9 @@
 
 `python tools/page_files.py` writes _build/extra/run, which Sphinx copies into the book: the scripts
 of run/, Pyodide (Python for browsers) with NumPy and Matplotlib, the wheel of this checkout, the
-recorded results, and what each page knows of its cells. Pyodide is taken from the folder that the
-variable UNROLLED_PYODIDE names, else from the user's cache, else from Pyodide's release, whose
-address run/pyodide.json holds. Where it cannot be had, there is no such folder and the book is
+recorded results, and what each page knows of its cells. Pyodide is taken from the user's cache,
+else from the folder that the variable UNROLLED_PYODIDE names, else from its release, whose address
+and digests run/pyodide.json holds. Where it cannot be had, there is no such folder and the book is
 built without "Run".
 """
 
@@ -52,35 +52,32 @@ def cache() -> Path:
 
 
 def pyodide_file(name: str, sha256: str) -> bytes:
-    """A file of Pyodide; SystemExit if it is not the one with this SHA-256, CannotBeHad if none is.
+    """A file of Pyodide, which is then in the cache.
 
-    A damaged file in the cache is fetched again.
+    SystemExit if the folder or the release has another file in its place, CannotBeHad if it is
+    nowhere. A damaged file in the cache is fetched again.
     """
-    named = os.environ.get("UNROLLED_PYODIDE")
-    if named and (Path(named) / name).is_file():
-        return checked(Path(named) / name, (Path(named) / name).read_bytes(), sha256)
     kept = cache() / name
     if kept.is_file() and hashlib.sha256(kept.read_bytes()).hexdigest() == sha256:
         return kept.read_bytes()
-    address = PYODIDE["release"] + name
-    try:
-        with urllib.request.urlopen(address, timeout=20) as answer:
-            content: bytes = answer.read()
-    except (OSError, ValueError) as error:
-        raise CannotBeHad(f"{name} cannot be had from {address} ({error})") from None
-    checked(address, content, sha256)
+    named = os.environ.get("UNROLLED_PYODIDE")
+    place = f"{named}/{name}" if named and (Path(named) / name).is_file() else ""
+    if place:
+        content = Path(place).read_bytes()
+    else:
+        place = PYODIDE["release"] + name
+        try:
+            with urllib.request.urlopen(place, timeout=20) as answer:
+                content = answer.read()
+        except (OSError, ValueError) as error:
+            raise CannotBeHad(f"{name} cannot be had from {place} ({error})") from None
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise SystemExit(f"{place}: its SHA-256 is {found}, not {sha256}")
     kept.parent.mkdir(parents=True, exist_ok=True)
     temporary = kept.with_suffix(".tmp")
     temporary.write_bytes(content)
     temporary.replace(kept)
-    return content
-
-
-def checked(place: object, content: bytes, sha256: str) -> bytes:
-    """`content`, if it has this SHA-256."""
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
-        raise SystemExit(f"{place}: its SHA-256 is {found}, not {sha256}")
     return content
 
 
@@ -106,7 +103,8 @@ def pyodide_files() -> dict[str, dict[str, bytes]]:
 
 def packages(lock: dict[str, Any], name: str) -> set[str]:
     """A package of Pyodide and all that it needs."""
-    found, waiting = set(), [name]
+    found: set[str] = set()
+    waiting = [name]
     while waiting:
         package = waiting.pop()
         if package not in found | UNUSED:
@@ -203,7 +201,7 @@ def chapter(name: str, cells: list[Cell]) -> str:
     """What a chapter's page knows of its cells and exercises, as a script."""
     number = 0
     entries = []
-    took = seconds()
+    took = seconds(name)
     for cell in cells:
         cell.seconds = took.get(cell.id, 0)
         number += cell.visible
@@ -244,10 +242,11 @@ def hint_from(solution: str, wanted: list[str]) -> str:
     return "\n".join(lines)
 
 
-def seconds() -> dict[str, float]:
+def seconds(name: str) -> dict[str, float]:
     """Cell -> the seconds that it took in a page, for those that took long (tests/test_run.py)."""
     path = SCRIPTS / "seconds.json"
-    return dict(json.loads(path.read_text())["cells"]) if path.exists() else {}
+    measured = json.loads(path.read_text())["chapters"] if path.exists() else {}
+    return dict(measured.get(name, {}))
 
 
 def main(out: Path = OUT) -> bool:
