@@ -212,7 +212,7 @@
   function printing() {
     let opened = [];
     addEventListener("beforeprint", () => {
-      opened = all("article details:not([open])");
+      opened = all("article details:not([open], .run-answer)");
       opened.forEach((box) => (box.open = true));
     });
     addEventListener("afterprint", () => opened.forEach((box) => (box.open = false)));

@@ -176,7 +176,7 @@ Run.page = (function () {
   const buttons = (cell) => ["run-do", "run-edit"].map((name) => cell.box.querySelector(`.${name}`));
 
   /* An editor in the place of the cell's code. */
-  function edit(number) {
+  function edit(number, focus = true) {
     const cell = cells[number];
     if (!cell.editor) {
       const code = cell.box.querySelector(".cell_input div.highlight");
@@ -193,7 +193,7 @@ Run.page = (function () {
       code.after(cell.editor.box);
       change.textContent = "Original";
       change.setAttribute("aria-label", `Bring back the book's code of ${cell.data.label}`);
-      cell.editor.field.focus();
+      if (focus) cell.editor.field.focus();
     } else {
       original(cell);
       buttons(cell)[1].focus();
@@ -266,8 +266,7 @@ Run.page = (function () {
     restore() {
       const kept = Run.edits.all();
       cells.filter((cell) => cell.box && cell.data.id in kept).forEach((cell) => {
-        edit(cell.data.number);
-        cell.editor.field.blur();
+        edit(cell.data.number, false);
         cell.editor.set(kept[cell.data.id]);
         write(cell, kept[cell.data.id]);
       });

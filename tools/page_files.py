@@ -177,24 +177,37 @@ def recorded() -> dict[str, bytes]:
     return {name: zipped(files) for name, files in groups.items()}
 
 
-def pack(content: bytes, out: Path) -> dict[str, Any]:
-    """Write a file as scripts, unless they are there; gives what the manifest says of it.
+def pack(content: bytes, files: Path, before: dict[str, Any]) -> dict[str, Any]:
+    """Write a file as scripts into `files`; gives what the manifest says of it.
 
     That is `key`, by which the scripts are named, `parts`, how many there are, and `size`, the
-    bytes of the compressed file.
+    bytes of the compressed file. before: key -> what an earlier manifest says; such a file is
+    there.
     """
     key = hashlib.sha256(content).hexdigest()[:12]
-    entry = out / f"{key}.json"
-    if not entry.exists():
-        compressed = gzip.compress(content, 9, mtime=0)
-        letters = base64.b64encode(compressed).decode()
-        parts = [letters[start : start + PART] for start in range(0, len(letters), PART)]
-        for number, part in enumerate(parts):
-            script = out / f"{key}-{number}.js"
-            script.write_text(f'Run.receive("{key}", {number}, "{part}");\n')
-        found = {"key": key, "parts": len(parts), "size": len(compressed)}
-        entry.write_text(json.dumps(found))
-    return dict(json.loads(entry.read_text()))
+    if key in before:
+        return dict(before[key])
+    compressed = gzip.compress(content, 9, mtime=0)
+    letters = base64.b64encode(compressed).decode()
+    parts = [letters[start : start + PART] for start in range(0, len(letters), PART)]
+    for number, part in enumerate(parts):
+        script = files / f"{key}-{number}.js"
+        script.write_text(f'Run.receive("{key}", {number}, "{part}");\n')
+    return {"key": key, "parts": len(parts), "size": len(compressed)}
+
+
+def packed_before(out: Path) -> dict[str, Any]:
+    """Key -> what the folder's manifest says of the file, where all of its scripts are there."""
+    try:
+        text = (out / "manifest.js").read_text()
+    except OSError:
+        return {}
+    entries = json.loads(text.removeprefix("Run.manifest = ").removesuffix(";\n"))["files"].values()
+    return {
+        entry["key"]: entry
+        for entry in entries
+        if all((out / "files" / f"{entry['key']}-{n}.js").exists() for n in range(entry["parts"]))
+    }
 
 
 def chapter(name: str, cells: list[Cell]) -> str:
@@ -262,8 +275,9 @@ def main(out: Path = OUT) -> bool:
     for folder in (files, pages):
         folder.mkdir(parents=True, exist_ok=True)
     known: dict[str, Any] = {}
+    before = packed_before(out)
     for contents in (*groups.values(), recorded()):
-        known |= {name: pack(content, files) for name, content in contents.items()}
+        known |= {name: pack(content, files, before) for name, content in contents.items()}
     keys = {entry["key"] for entry in known.values()}
     for path in files.iterdir():
         if path.stem.partition("-")[0] not in keys:
