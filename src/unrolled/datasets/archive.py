@@ -1,6 +1,5 @@
 """Reads the raw reviews: the official aclImdb folder, or its .tar.gz or .tar.xz."""
 
-import lzma
 import re
 import tarfile
 import zlib
@@ -16,12 +15,17 @@ from unrolled.datasets.npz import Split
 from unrolled.datasets.words import tokenize_bytes
 from unrolled.extras import progress
 
+try:
+    from lzma import LZMAError
+except ModuleNotFoundError:  # the Python of a browser has none, and reads no .tar.xz
+    LZMAError = tarfile.ReadError  # type: ignore[assignment, misc]
+
 FOLDERS = ("train/pos", "train/neg", "test/pos", "test/neg")  # the official order
 SUFFIXES = (".tar.gz", ".tgz", ".tar.xz")
 _REVIEW = re.compile(r"(?:^|/)((?:train|test)/(?:pos|neg))/(\d+_(\d+)\.txt)$")
 _UNLABELLED = re.compile(r"(?:^|/)train/unsup/((\d+)_0\.txt)$")
 
-_UNREADABLE = (OSError, EOFError, tarfile.TarError, lzma.LZMAError, zlib.error)
+_UNREADABLE = (OSError, EOFError, tarfile.TarError, LZMAError, zlib.error)
 
 
 def read_archive(path: Path, reviews: int) -> tuple[Split, Split, dict[str, int]]:
