@@ -131,7 +131,7 @@ def test_every_cell_gives_its_stored_output_and_memory_is_bounded(browser, runs,
                 found = cell(page, one["number"])
                 same = found.get_attribute("data-same") == "true" or "compared" not in one
                 if found.get_attribute("data-state") != "done" or not (same or memory):
-                    wrong[one["label"]] = found.locator(".run-says").inner_text()
+                    wrong[one["label"]] = found.locator(".run-says").text_content()
             if "UNROLLED_SECONDS" in os.environ and not memory:
                 keep(stem(name), runnable, page)
             memory.append(int(page.locator(".run-panel").get_attribute("data-memory")))

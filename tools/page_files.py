@@ -156,12 +156,14 @@ def built_wheel() -> bytes:
 
 
 def kernel() -> bytes:
-    """The Python that runs cells, and the pure packages that the library imports."""
+    """The Python that runs cells, the pure packages that the library imports, chapters' names."""
     files = {name: (ROOT / "tools" / name).read_bytes() for name in KERNEL}
     for package in PURE:
         for file in distribution(package).files or []:
             if file.suffix == ".py" and ".." not in file.parts:
                 files[file.as_posix()] = Path(str(file.locate())).read_bytes()
+    chapters = sorted(path.name for path in (ROOT / "chapters").glob("*.ipynb"))
+    files["chapters.txt"] = "\n".join(chapters).encode()
     return zipped(files)
 
 
