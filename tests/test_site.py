@@ -401,4 +401,5 @@ def test_a_page_prints_whole_and_without_its_menus(browser, site):
         for hidden in (".bd-header-article", "#pst-primary-sidebar", "#pst-secondary-sidebar"):
             assert not page.locator(hidden).is_visible(), hidden
         page.evaluate("dispatchEvent(new Event('beforeprint'))")
-        assert page.locator("details:not([open])").count() == 0
+        assert page.locator("details:not([open], .run-answer)").count() == 0
+        assert not any(answer.is_visible() for answer in page.locator(".run-answer").all())
