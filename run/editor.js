@@ -97,6 +97,7 @@ Run.editor = (function () {
     const field = Run.element("textarea", { value: text, spellcheck: false, autocomplete: "off", rows: 1 });
     field.setAttribute("aria-label", `${name}. Escape leaves the editor, Control+Enter runs.`);
     field.setAttribute("autocapitalize", "off");
+    field.setSelectionRange(0, 0); // the page then shows the start of the lines
     const sheet = Run.element("div", { className: "run-sheet" }, code, field);
     const box = Run.element("div", { className: "highlight run-editor" }, sheet);
     const show = () => colour(code, field.value);
