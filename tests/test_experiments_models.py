@@ -65,6 +65,23 @@ def test_training_gives_the_same_weights_again_and_stores_only_the_books_model(r
     assert figures["first_right"] == pytest.approx(60 * figures["test_accuracy"])
 
 
+@pytest.mark.parametrize(
+    ("pooling", "layer"), [("max", "GlobalMaxPooling1D"), ("average", "GlobalAveragePooling1D")]
+)
+def test_pooling_gives_the_classifier_all_states(few, pooling, layer):
+    (x, y), _ = datasets.load_sample(num_words=10_000)
+    x = [np.array(ids) for ids in x]
+    last, _ = small.train(models.Settings("lstm", **TINY), x, y)
+    pooled, _ = small.train(models.Settings("lstm", pooling=pooling, **TINY), x, y)
+    kinds = [type(part).__name__ for part in pooled.layers]
+    assert kinds == ["Embedding", "LSTM", layer, "Dense"]
+    states = pooled.layers[1](pooled.layers[0](x[0][None]))
+    assert states.shape == (1, len(x[0]), TINY["units"])
+    read = states.max(axis=1) if pooling == "max" else states.mean(axis=1)
+    np.testing.assert_allclose(pooled.predict([x[0]]), pooled.layers[-1](read), atol=1e-6)
+    assert not np.array_equal(pooled.weights[0], last.weights[0])
+
+
 def test_the_books_model_is_stored_as_it_was_measured(results, few, monkeypatch):
     index = datasets.get_word_index("sample")
     _, (test_ids, y_test) = datasets.load_data(10_000, "sample")
