@@ -30,6 +30,7 @@ NAMED_BY = ("measured_on",)
 RUNS: Runs = (
     ({"measured_on": "test", "self_training": 1}, (0, 1, 2)),
     ({"measured_on": "test"}, (0, 1, 2)),
+    ({"measured_on": "validation", "self_training": 1, "controls": 0}, (0,)),  # for its seconds
     ({"measured_on": "validation"}, (0,)),
     ({"measured_on": "validation", "dimensions": 300}, (0,)),
     ({"measured_on": "test", "dimensions": 300}, (0, 1, 2)),
@@ -58,6 +59,10 @@ class Settings(reader.Settings):
     self_training: int = field(
         default=0,
         metadata={"choices": (0, 1), "help": "1: measure a student of the reader"},
+    )
+    controls: int = field(
+        default=1,
+        metadata={"choices": (0, 1), "help": "0: no student without an LSTM, no NB-SVM beside it"},
     )
 
 
@@ -96,14 +101,15 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
         model, curves = reader.train(chosen, reviews, vectors, votes, folds, 1, **lesson)
         clock.lap("student")
         beside = {"teacher": reader.predict(teacher, reviews.x_measured, chosen.tokens)}
-        for name, change in WITHOUT.items():
-            without = replace(chosen, **change)
-            other, _ = reader.train(without, reviews, vectors, votes, folds, 1, **lesson)
-            beside[name] = reader.predict(other, reviews.x_measured, chosen.tokens)
-        labels = np.concatenate([reviews.y, answers])
-        beside["nbsvm_soft"] = nbsvm_probability(
-            everything, labels, reviews.x_measured, chosen.vote_bits
-        )
+        if settings.controls:
+            for name, change in WITHOUT.items():
+                without = replace(chosen, **change)
+                other, _ = reader.train(without, reviews, vectors, votes, folds, 1, **lesson)
+                beside[name] = reader.predict(other, reviews.x_measured, chosen.tokens)
+            labels = np.concatenate([reviews.y, answers])
+            beside["nbsvm_soft"] = nbsvm_probability(
+                everything, labels, reviews.x_measured, chosen.vote_bits
+            )
         clock.lap("others")
     weights, scales, whole_votes = reader.rounded(model)
     probability = reader.predict(model, reviews.x_measured, chosen.tokens)
