@@ -5,23 +5,31 @@ an update; the states go on from update to update, the gradient stops at its beg
 backpropagation through time.
 """
 
-from collections.abc import Iterator
+import itertools
+import json
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from unrolled.activations import Array
-from unrolled.datasets.stdlib import SYMBOLS
-from unrolled.experiments.shared.parts import FallingAdam
+from unrolled.datasets.stdlib import SYMBOLS, joined
+from unrolled.experiments.shared.paired import DRAWS, LEVEL
+from unrolled.experiments.shared.record import write_json
 from unrolled.extras import progress
 from unrolled.layers import GRU, LSTM, Dense, Embedding, SimpleRNN
-from unrolled.model import Sequential
+from unrolled.model import Sequential, load_model
+from unrolled.optimizers import Adam
 from unrolled.seeding import set_random_seed
 
 CELLS: dict[str, Any] = {"rnn": SimpleRNN, "gru": GRU, "lstm": LSTM}
 WARM_UP = 256  # characters that a stream reads before its predictions count
 STREAMS = 64  # side by side where text is measured
+RISING = 0.1  # the share of a training in which the learning rate rises
+CHECKPOINT_EVERY = 60  # seconds
 
 
 @dataclass(frozen=True)
@@ -35,13 +43,16 @@ class Settings:
         metadata={"choices": ("validation", "test"), "help": "which packages are predicted"},
     )
     depth: int = field(default=1, metadata={"help": "recurrent layers, one above the other"})
-    units: int = field(default=512, metadata={"help": "units of each"})
+    units: int = field(default=256, metadata={"help": "units of each"})
     embedding: int = field(default=64, metadata={"help": "numbers that a character is given"})
     characters: int = field(default=10_000_000, metadata={"help": "of the training text, at most"})
-    batch_size: int = field(default=64, metadata={"help": "streams that are read side by side"})
-    steps: int = field(default=128, metadata={"help": "characters of a stream in an update"})
-    updates: int = field(default=400, metadata={"help": "updates of the weights"})
-    learning_rate: float = field(default=0.003, metadata={"help": "Adam's rate at its highest"})
+    batch_size: int = field(default=32, metadata={"help": "streams that are read side by side"})
+    steps: int = field(default=64, metadata={"help": "characters of a stream in an update"})
+    budget: int = field(
+        default=480, metadata={"help": "seconds of processor time to train; 0: count the updates"}
+    )
+    updates: int = field(default=0, metadata={"help": "updates of the weights, with budget 0"})
+    learning_rate: float = field(default=0.008, metadata={"help": "Adam's rate at its highest"})
     clipnorm: float = field(default=1.0, metadata={"help": "largest norm of all gradients"})
 
 
@@ -58,47 +69,67 @@ def build(settings: Settings) -> Sequential:
     return model
 
 
-def windows(
-    ids: Array, batch_size: int, steps: int, updates: int
-) -> Iterator[tuple[Array, Array, bool]]:
+def windows(ids: Array, batch_size: int, steps: int) -> Iterator[tuple[Array, Array, bool]]:
     """For each update the characters (B, T), the next ones (B, T), and whether streams begin anew.
 
-    ids: (N,) in B streams of N // B characters. At the end of the streams it goes round: they begin
-    anew, one window's part later, so that the windows fall elsewhere in the text.
+    ids: (N,) in B streams of N // B characters. It never ends: at the end of the streams they begin
+    anew, a part of a window later, so that the windows fall elsewhere in the text.
     """
     length = len(ids) // batch_size
     if length <= 2 * steps:
         needed = f"{2 * steps * batch_size} characters for {batch_size} streams"
         raise ValueError(f"ids: expected more than {needed}, came {len(ids)}.")
     streams = ids[: length * batch_size].reshape(batch_size, length)
-    position, rounds = 0, 0
-    for update in range(updates):
-        begins = update == 0 or position + steps >= length
-        if begins and update:
-            rounds += 1
-            position = rounds * steps // 7 % steps
-        window = streams[:, position : position + steps + 1]
-        yield window[:, :-1], window[:, 1:], begins
-        position += steps
+    for rounds in itertools.count():
+        first = rounds * steps // 7 % steps
+        for position in range(first, length - steps, steps):
+            window = streams[:, position : position + steps + 1]
+            yield window[:, :-1], window[:, 1:], position == first
 
 
-def train(settings: Settings, ids: Array, title: str = "") -> tuple[Sequential, list[float]]:
-    """The trained network, and the loss of each update in bits per character."""
+def rate_at(done: float) -> float:
+    """The share of the highest learning rate when the share `done` of the training is over."""
+    return min(done / RISING, (1 - done) / (1 - RISING))
+
+
+def train(
+    settings: Settings, ids: Array, title: str = "", partial: Path | None = None
+) -> tuple[Sequential, list[float]]:
+    """The trained network, and the loss of each update in bits per character.
+
+    partial: a folder for a checkpoint every minute, from which the next call goes on; None keeps
+    none.
+    """
     set_random_seed(settings.seed)
     model = build(settings)
-    optimizer = FallingAdam(
-        peak=settings.learning_rate, steps=settings.updates, global_clipnorm=settings.clipnorm
-    )
-    model.compile(optimizer, loss="sparse_categorical_crossentropy")
-    losses = []
-    ids = ids[: settings.characters]
-    batches = windows(ids, settings.batch_size, settings.steps, settings.updates)
-    with progress(desc=title, total=settings.updates, disable=not title) as bar:
-        for x, y, begins in batches:
-            if begins:
+    model.compile(Adam(global_clipnorm=settings.clipnorm), loss="sparse_categorical_crossentropy")
+    losses: list[float] = []
+    spent = 0.0
+    if partial and (partial / "training.json").exists():
+        model = load_model(partial / "training.npz")
+        done = json.loads((partial / "training.json").read_text(encoding="utf-8"))
+        losses, spent = done["losses"], done["spent"]
+    optimizer: Any = model.optimizer
+    batches = windows(ids[: settings.characters], settings.batch_size, settings.steps)
+    began = time.process_time() - spent
+    saved = time.monotonic()
+    goes_on = bool(losses)  # from a checkpoint, which has no states
+    with progress(desc=title, total=settings.budget or settings.updates, disable=not title) as bar:
+        for x, y, begins in itertools.islice(batches, len(losses), None):
+            spent = time.process_time() - began
+            over = spent / settings.budget if settings.budget else len(losses) / settings.updates
+            if over >= 1:
+                break
+            if begins or goes_on:
                 model.reset_states()
-            losses.append(model.train_on_batch(x.astype(np.int32), y) / np.log(2))
-            bar.update()
+                goes_on = False
+            optimizer.learning_rate = settings.learning_rate * max(1e-3, rate_at(over))
+            losses.append(float(model.train_on_batch(x.astype(np.int32), y) / np.log(2)))
+            bar.update((round(spent) if settings.budget else len(losses)) - bar.n)
+            if partial and time.monotonic() > saved + CHECKPOINT_EVERY:
+                model.save(partial / "training.npz")
+                write_json(partial / "training.json", {"losses": losses, "spent": spent})
+                saved = time.monotonic()
     model.reset_states()
     return model, losses
 
@@ -126,3 +157,66 @@ def log2_probabilities(model: Sequential, ids: Array, steps: int = 128) -> Array
         found[:, t : t + steps] = np.log2(np.maximum(chosen[:, :, 0], 1e-30))
     model.reset_states()
     return found[counted]
+
+
+class Held(NamedTuple):
+    """Files in a row: their ids (N,), and the package (N - 1,) of each id but the first."""
+
+    ids: Array
+    packages: Array
+
+
+def held_out(files: list[tuple[str, str]]) -> Held:
+    """The files in a row, each behind a START, and the package that each character belongs to."""
+    names = [path.split("/")[0].removesuffix(".py") for path, _ in files]
+    lengths = [len(text) + 1 for _, text in files]
+    return Held(joined(files), np.repeat(names, lengths)[1:])
+
+
+def by_package(log2_probability: Array, packages: Array) -> dict[str, list[float]]:
+    """Of each package the bits that its characters cost, and their number; both inputs (N,)."""
+    names, number = np.unique(packages, return_inverse=True)
+    bits = np.bincount(number, weights=-log2_probability)
+    counts = np.bincount(number)
+    return {
+        str(name): [round(float(bit), 2), int(count)]
+        for name, bit, count in zip(names, bits, counts, strict=True)
+    }
+
+
+class Saved(NamedTuple):
+    """Bits per character that a model saves, and the ends of the 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
+
+    def text(self) -> str:
+        """As in "0.12 [0.08, 0.15]"."""
+        return f"{self.mean:.2f} [{self.low:.2f}, {self.high:.2f}]"
+
+
+Packages = Mapping[str, list[float]]
+
+
+def saved(first: list[Packages], second: list[Packages], seed: int = 0) -> Saved:
+    """Bits per character by which `first` is below `second`, with a bootstrap over packages.
+
+    Each is a list of what `by_package` gave, one entry a training; the mean over the trainings
+    counts. Whole packages are drawn again, since files of one package are alike. The interval
+    covers the choice of the packages, not that of the seeds. ValueError for other packages.
+    """
+    names = sorted(first[0])
+    if any(sorted(packages) != names for packages in [*first, *second]):
+        raise ValueError("first, second: expected the same packages in all of them.")
+    bits = [
+        np.mean([[packages[name][0] for name in names] for packages in side], axis=0)
+        for side in (first, second)
+    ]
+    counts = np.array([first[0][name][1] for name in names])
+    gains = bits[1] - bits[0]
+    rng = np.random.default_rng(seed)
+    drawn = rng.integers(len(names), size=(DRAWS, len(names)))
+    means = gains[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
+    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Saved(float(gains.sum() / counts.sum()), float(low), float(high))

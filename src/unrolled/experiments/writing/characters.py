@@ -16,18 +16,25 @@ from unrolled.experiments.shared.record import Runs
 
 Settings = writer.Settings
 NAMED_BY = ("cell", "measured_on")
-RUNS: Runs = ()
+SEEDS = (0, 1, 2)
+RUNS: Runs = (
+    ({"cell": "lstm", "measured_on": "test"}, SEEDS),
+    ({"cell": "gru", "measured_on": "test"}, SEEDS),
+    ({"cell": "rnn", "measured_on": "test", "learning_rate": 0.004}, SEEDS),
+    ({"cell": "lstm", "measured_on": "test", "depth": 2, "units": 192}, SEEDS),
+)
 
 
 def run(settings: writer.Settings, partial: Path) -> dict[str, Any]:
     """Train, and measure the bits per character of the packages held out."""
     source = stdlib.load_stdlib()
     train = stdlib.joined(source.train)
-    held_out = stdlib.joined(getattr(source, settings.measured_on))
+    held_out = writer.held_out(getattr(source, settings.measured_on))
     clock = Clock()
-    model, losses = writer.train(settings, train, f"{settings.cell} seed {settings.seed}")
+    title = f"{settings.cell} seed {settings.seed}"
+    model, losses = writer.train(settings, train, title, partial)
     clock.lap("training")
-    bits = -float(writer.log2_probabilities(model, held_out).mean())
+    found = writer.log2_probabilities(model, held_out.ids)
     clock.lap("measuring")
     parts = np.array_split(losses, min(40, len(losses)))
     return {
@@ -35,9 +42,14 @@ def run(settings: writer.Settings, partial: Path) -> dict[str, Any]:
         "seconds": clock.seconds,
         "curves": {"bits": [round(float(np.mean(part)), 4) for part in parts]},
         "figures": {
-            "bits": round(bits, 4),
+            "bits": round(-float(found.mean()), 4),
+            "by_package": writer.by_package(found, held_out.packages),
             "weights": int(sum(w.size for w in model.weights)),
-            "characters_read": settings.updates * settings.batch_size * settings.steps,
-            "characters": {"train": len(train), settings.measured_on: len(held_out)},
+            "updates": len(losses),
+            "characters_read": len(losses) * settings.batch_size * settings.steps,
+            "characters": {
+                "train": min(len(train), settings.characters),
+                settings.measured_on: len(held_out.ids),
+            },
         },
     }

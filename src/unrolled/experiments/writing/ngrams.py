@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 
 from unrolled.datasets import stdlib
+from unrolled.experiments.shared import writer
 from unrolled.experiments.shared.measures import Clock
 from unrolled.experiments.shared.ngram_models import LONGEST, kneser_ney, witten_bell
 from unrolled.experiments.shared.record import Runs
 from unrolled.extras import progress
 
 NAMED_BY = ("measured_on",)
-RUNS: Runs = (({"measured_on": "validation"}, (0,)),)
+RUNS: Runs = (({"measured_on": "validation"}, (0,)), ({"measured_on": "test"}, (0,)))
 MODELS = {"witten_bell": witten_bell, "kneser_ney": kneser_ney}
 
 
@@ -48,6 +49,7 @@ class Settings:
     )
     seed: int = field(default=0, metadata={"help": "changes nothing"})
     longest: int = field(default=LONGEST, metadata={"help": "characters of context at most"})
+    characters: int = field(default=10_000_000, metadata={"help": "of the training text, at most"})
 
 
 def bits_compressed(compress: Callable[[bytes], bytes], known: bytes, text: bytes) -> float:
@@ -59,14 +61,17 @@ def bits_compressed(compress: Callable[[bytes], bytes], known: bytes, text: byte
 def run(settings: Settings, partial: Path) -> dict[str, Any]:
     """Bits per character of every model and context, and of the compressors."""
     source = stdlib.load_stdlib()
-    train = stdlib.joined(source.train)
-    held_out = stdlib.joined(getattr(source, settings.measured_on))
+    train = stdlib.joined(source.train)[: settings.characters]
+    held_out, packages = writer.held_out(getattr(source, settings.measured_on))
     clock = Clock()
     bits: dict[str, dict[int, float]] = {name: {} for name in MODELS}
+    by_package: dict[str, dict[int, Any]] = {name: {} for name in MODELS}
     for context in progress(range(1, settings.longest + 1), "n-grams", file=sys.stderr):
         for name, make in MODELS.items():
             model = make(train, context, len(stdlib.SYMBOLS))
-            bits[name][context] = round(-float(model.log2_probabilities(held_out).mean()), 4)
+            found = model.log2_probabilities(held_out)[1:]  # as the networks, which read the first
+            bits[name][context] = round(-float(found.mean()), 4)
+            by_package[name][context] = writer.by_package(found, packages)
     clock.lap("n-grams")
     known, text = (stdlib.text_of(ids).encode() for ids in (train, held_out))
     compressed = {
@@ -84,6 +89,7 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
         "figures": {
             "characters": {"train": int(np.size(train)), settings.measured_on: int(held_out.size)},
             "bits": bits,
+            "by_package": by_package,
             "compressed": compressed,
         },
     }
