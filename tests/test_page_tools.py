@@ -70,6 +70,16 @@ def test_a_list_that_a_cell_would_have_filled_is_not_whole():
     ]
 
 
+def test_a_module_is_whole_after_a_call_that_could_not_run():
+    """`figures.bars(…)` of Keras's answers changes nothing in `figures`, unlike `rows.append`."""
+    cells = needs(
+        "import keras\nfrom unrolled import figures",
+        "figures.bars(keras.answers)",
+        "figures.bars({'a': 1})",
+    )
+    assert cells == ["", "TensorFlow", ""]
+
+
 def test_a_function_of_the_library_needs_what_it_imports():
     cells = needs(
         "from unrolled.experiments.shared import linear, tasks",
@@ -154,6 +164,8 @@ def test_a_statement_that_uses_an_absent_package_is_left_out(kernel):
     assert run("print(c)") is None
     for use in ("b + 1", "b.fit()", "for x in b: pass", "f'{b}'", "len(rows)", "class A(b): pass"):
         assert run(use) == {"needs": ["TensorFlow"]}, use
+    assert run("import math\nmath.floor(b)") == {"needs": ["TensorFlow"]}
+    assert run("math.floor(2.5)") is None  # the module is what it was
 
 
 def test_an_error_says_its_line_and_the_way_to_it(kernel):

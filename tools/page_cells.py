@@ -72,7 +72,7 @@ class Names:
         names = sorted(reads(statement, self, page_names.used(statement)))
         needed = next(filter(None, map(self.missing, names)), "")
         if needed:
-            for name in bound | page_names.changed(statement):
+            for name in bound | (page_names.changed(statement) - self.modules.keys()):
                 self.needs[name] = needed
         return needed
 

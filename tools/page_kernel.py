@@ -233,7 +233,9 @@ def run_statements(source: str, file: str, asserts: bool) -> dict[str, Any] | No
                 exec(compile(ast.Module([statement], []), file, "exec"), space)
         except NotHere as error:
             needs.append(error.needs)
-            for name in page_names.bound(statement) | page_names.changed(statement):
+            changed = page_names.changed(statement)
+            changed -= {name for name in changed if isinstance(space.get(name), types.ModuleType)}
+            for name in page_names.bound(statement) | changed:
                 space[name] = Absent(name, error.needs)
     return {"needs": sorted(set(needs))} if needs else None
 
