@@ -1,6 +1,7 @@
 """Recorded runs: where they lie, what they must hold, how they are written and read."""
 
 import dataclasses
+import hashlib
 import json
 import os
 import platform
@@ -168,6 +169,11 @@ def write_json(path: Path, value: Any) -> None:
 def data_entry(source: str) -> dict[str, Any]:
     """What a run says of its reviews, "imdb" or "sample": name, and the hash of the real ones."""
     return {"name": source, "sha256": datasets.source_hash() if source == "imdb" else None}
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file that the book ships, which a run names."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def versions() -> dict[str, str]:
