@@ -35,7 +35,7 @@ from unrolled.experiments.shared.forecasting import (
     windows,
 )
 from unrolled.experiments.shared.measures import Clock
-from unrolled.experiments.shared.record import Runs, file_hash
+from unrolled.experiments.shared.record import Runs, file_hash, once
 from unrolled.extras import progress
 from unrolled.losses import pinball
 from unrolled.seeding import set_random_seed
@@ -113,14 +113,13 @@ def linear(past: Array, order: int, horizon: int, direct: bool) -> Callable[...,
     return lambda values, origins: recursive(before(values, origins, order), one_step, horizon)
 
 
-def network(settings: Settings, name: str, units: int, rate: float) -> Network:
+def network(settings: Settings, name: str, units: int, rate: float, changes: bool) -> Network:
     """An untrained network of one of the LSTMS, or that of the quantiles."""
     set_random_seed(settings.seed)
     if name == "quantiles":
-        changes = settings.series == "co2"
         return Network("lstm", units, settings.horizon, rate, QUANTILES, changes)
-    steps, changes = LSTMS[name]
-    return Network("lstm", units, min(steps, settings.horizon), rate, changes=changes)
+    steps = min(LSTMS[name][0], settings.horizon)
+    return Network("lstm", units, steps, rate, changes=changes)
 
 
 def train(
@@ -150,8 +149,9 @@ def choose_network(
     x = before(scaled, origins, settings.window)
     y = after(scaled, origins, settings.horizon)
     tried = []
-    for units, rate in itertools.product(UNITS, RATES):
-        model = network(settings, name, units, rate)
+    views = (False, True) if name == "quantiles" else (LSTMS[name][1],)
+    for units, rate, changes in itertools.product(UNITS, RATES, views):
+        model = network(settings, name, units, rate, changes)
 
         def look(model: Network = model) -> float:
             answers = forecasts(model, x, settings.horizon)
@@ -161,7 +161,7 @@ def choose_network(
 
         seen = train(settings, model, scaled[:start], settings.epochs, look)
         best = int(np.argmin(seen))
-        choice = {"units": units, "rate": rate, "epochs": EVERY * (best + 1)}
+        choice = {"units": units, "rate": rate, "changes": changes, "epochs": EVERY * (best + 1)}
         tried.append({**choice, "validation": round(seen[best] * scale.std, 4)})
     return min(tried, key=lambda choice: float(choice["validation"]))
 
@@ -169,7 +169,7 @@ def choose_network(
 def fitted(settings: Settings, name: str, past: Array, choice: dict[str, Any]) -> Any:
     """The chosen network, fitted to all of the past: a function of values and origins."""
     scale = Scale.of(past)
-    model = network(settings, name, choice["units"], choice["rate"])
+    model = network(settings, name, choice["units"], choice["rate"], choice["changes"])
     train(settings, model, scale.to(past), choice["epochs"], None)
 
     def forecast(values: Array, origins: Origins) -> Array:
@@ -236,6 +236,22 @@ def around(past: Array, model: Callable[..., Array], origins: Origins, horizon: 
     return np.quantile(missed, QUANTILES, axis=0).T
 
 
+def network_answers(
+    settings: Settings, name: str, values: Array, origins: Origins, partial: Path
+) -> tuple[dict[str, Any], Array]:
+    """The choice of a network, and what it forecasts once it is fitted again."""
+    series = load_series(settings.series)
+    start, end = (series.before(month) for month in PERIODS[settings.series])
+
+    def make() -> dict[str, Any]:
+        choice = choose_network(settings, name, values[:end], start, end)
+        answers = fitted(settings, name, values[:end], choice)(values, origins)
+        return {"choice": choice, "answers": answers.tolist()}
+
+    made = once(partial, name, make)
+    return made["choice"], np.array(made["answers"])
+
+
 def run(settings: Settings, partial: Path) -> dict[str, Any]:
     """Choose on the validation period, fit again, and forecast the test period once."""
     clock = Clock()
@@ -253,13 +269,11 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
     clock.lap("simple")
     drawn: dict[str, Any] = {}
     for name in progress(LSTMS, settings.series, file=sys.stderr):
-        choice = choose_network(settings, name, values[:end], start, end)
-        answers = fitted(settings, name, values[:end], choice)(values, origins)
+        choice, answers = network_answers(settings, name, values, origins, partial)
         models[name] = measured(y, answers, choice)
         drawn[name] = np.round(answers[:, -1], 3).tolist()
     clock.lap("lstm")
-    choice = choose_network(settings, "quantiles", values[:end], start, end)
-    answers = fitted(settings, "quantiles", values[:end], choice)(values, origins)
+    choice, answers = network_answers(settings, "quantiles", values, origins, partial)
     clock.lap("quantiles")
 
     order = models["autoregression, direct"]["choice"]["order"]
@@ -288,7 +302,7 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
     }
 
 
-def difference_of(runs: Sequence[dict[str, Any]], first: str, second: str) -> tuple[Array, Array]:
+def both_errors(runs: Sequence[dict[str, Any]], first: str, second: str) -> tuple[Array, Array]:
     """(origins,) absolute errors of two models from the same origins, the mean of all seeds."""
     one, two = (
         np.mean([run["figures"]["models"][name]["by_origin"] for run in runs], axis=0)

@@ -8,6 +8,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
@@ -164,6 +165,14 @@ def write_json(path: Path, value: Any) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def once(partial: Path, name: str, make: Callable[[], Any]) -> Any:
+    """What `make` gives as JSON, from `partial` where an interrupted run has made it already."""
+    kept = partial / f"{name}.json"
+    if not kept.exists():
+        write_json(kept, make())
+    return json.loads(kept.read_text(encoding="utf-8"))
 
 
 def data_entry(source: str) -> dict[str, Any]:
