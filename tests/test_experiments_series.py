@@ -43,7 +43,7 @@ def test_a_small_forecast_is_recorded(recorded):
     figures = recorded("forecast")["figures"]
     first, last = figures["origins"]
     assert last - first == 12 * 16 - 2  # of 16 years, three steps each
-    assert set(forecast.LSTMS) < set(figures["models"])
+    assert set(forecast.NETWORKS) < set(figures["models"])
     for found in figures["models"].values():
         assert len(found["by_step"]) == 3
         assert len(found["by_origin"]) == last - first
@@ -165,11 +165,12 @@ def loss_of(network, x, y):
 
 @pytest.mark.parametrize("quantiles", [(), (0.1, 0.9)])
 @pytest.mark.parametrize("changes", [False, True])
-def test_a_network_learns_what_follows(quantiles, changes, rng):
+@pytest.mark.parametrize("cell", ["gru", "linear"])
+def test_a_network_learns_what_follows(cell, quantiles, changes, rng):
     values = np.sin(np.arange(200) / 3)
     x, y = forecasting.windows(values, 12, 2)
     set_random_seed(0)
-    network = Network("gru", 8, 2, 0.02, quantiles, changes)
+    network = Network(cell, 8, 2, 0.02, quantiles, changes)
     before = loss_of(network, x, y)
     for _ in range(30):
         network.epoch(x, y, rng)

@@ -265,7 +265,7 @@ def pinball(y_true: ArrayLike, y_pred: ArrayLike, quantiles: Sequence[float]) ->
     (B, T, K), a forecast q for each level. y_true: finite numbers, one for all levels: (B,) or
     (B, T), or with a last axis of length 1. The mean is over all of y_pred; for one level it is
     scikit-learn's `mean_pinball_loss` with alpha=τ. ValueError or TypeError if shapes or values do
-    not fit. Source: Koenker and Bassett (1978); chapter 11.
+    not fit. Source: Koenker and Bassett (1978).
     """
     error, tau = _above(y_true, y_pred, quantiles)
     losses = np.maximum(tau * error, (tau - 1) * error)  # eq-pinball

@@ -1,4 +1,4 @@
-"""Two measured series that come with the library, one number a month (chapter 11).
+"""Two measured series that come with the library, one number a month.
 
 co2.csv holds weekly values with gaps, elnino.csv a row for each year. Both are data of agencies of
 the United States in the public domain; `Series.source` names who measured them.
@@ -18,7 +18,7 @@ SOURCES = {
 
 
 class Series(NamedTuple):
-    """Measurements at equal steps of time: `load_series` (chapter 11).
+    """Measurements at equal steps of time, as `load_series` gives them.
 
     values: (T,) float64, in `unit`. dates: (T,) datetime64[M], the month of each. period: the
     number of steps after which the seasons repeat. source: who measured and published them.
@@ -37,7 +37,7 @@ class Series(NamedTuple):
 
 
 def load_series(name: str) -> Series:
-    """The series "co2" or "elnino", as monthly values (T,) with their months (chapter 11).
+    """The series "co2" or "elnino", as monthly values (T,) with their months.
 
     "co2": carbon dioxide in the air at Mauna Loa, ppm by volume, March 1958 to December 2001, T =
     526; each value is the mean of the weekly values of a month. Five months, none after April 1964,

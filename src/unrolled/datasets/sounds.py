@@ -1,4 +1,4 @@
-"""Synthetic sounds: tones that rise, fall or stay, in noise (chapter 11)."""
+"""Synthetic sounds: tones that rise, fall or stay, in noise."""
 
 import numpy as np
 
@@ -22,7 +22,8 @@ def tones(
     linear function of time, between 0.04 and 0.12 cycles per sample. sound: the samples that the
     tone lasts, from the first one on; noise alone follows. None: all of them. noise: standard
     deviation of the normal noise on every sample; a tone has an amplitude of 0.7 to 1. The same
-    arguments give the same sounds. ValueError unless 1 <= sound <= length. Source: chapter 11.
+    arguments give the same sounds. ValueError unless 1 <= sound <= length. Measured sequences come
+    from `load_series`.
     """
     lasting = length if sound is None else sound
     if count < 1 or not 1 <= lasting <= length:

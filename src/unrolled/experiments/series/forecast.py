@@ -52,11 +52,12 @@ ORDERS = (12, 24, 36)  # of the autoregression
 UNITS = (8, 32)
 RATES = (0.003, 0.01)
 EVERY = 10  # epochs between two looks at the validation period
-LSTMS = {  # steps at once, and whether the network sees changes
-    "LSTM, direct": (12, False),
-    "LSTM, recursive": (1, False),
-    "LSTM of changes, direct": (12, True),
-    "LSTM of changes, recursive": (1, True),
+NETWORKS = {  # cell, steps at once, and whether it sees changes from the last value of a window
+    "LSTM, direct": ("lstm", 12, False),
+    "LSTM, recursive": ("lstm", 1, False),
+    "LSTM of changes, direct": ("lstm", 12, True),
+    "LSTM of changes, recursive": ("lstm", 1, True),
+    "linear network of changes, direct": ("linear", 12, True),
 }
 
 
@@ -114,12 +115,12 @@ def linear(past: Array, order: int, horizon: int, direct: bool) -> Callable[...,
 
 
 def network(settings: Settings, name: str, units: int, rate: float, changes: bool) -> Network:
-    """An untrained network of one of the LSTMS, or that of the quantiles."""
+    """An untrained network, one of NETWORKS or that of the quantiles."""
     set_random_seed(settings.seed)
     if name == "quantiles":
         return Network("lstm", units, settings.horizon, rate, QUANTILES, changes)
-    steps = min(LSTMS[name][0], settings.horizon)
-    return Network("lstm", units, steps, rate, changes=changes)
+    cell, steps, _ = NETWORKS[name]
+    return Network(cell, units, min(steps, settings.horizon), rate, changes=changes)
 
 
 def train(
@@ -149,8 +150,9 @@ def choose_network(
     x = before(scaled, origins, settings.window)
     y = after(scaled, origins, settings.horizon)
     tried = []
-    views = (False, True) if name == "quantiles" else (LSTMS[name][1],)
-    for units, rate, changes in itertools.product(UNITS, RATES, views):
+    views = (False, True) if name == "quantiles" else (NETWORKS[name][2],)
+    sizes = UNITS if name == "quantiles" or NETWORKS[name][0] != "linear" else (0,)
+    for units, rate, changes in itertools.product(sizes, RATES, views):
         model = network(settings, name, units, rate, changes)
 
         def look(model: Network = model) -> float:
@@ -268,11 +270,11 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
     }
     clock.lap("simple")
     drawn: dict[str, Any] = {}
-    for name in progress(LSTMS, settings.series, file=sys.stderr):
+    for name in progress(NETWORKS, settings.series, file=sys.stderr):
         choice, answers = network_answers(settings, name, values, origins, partial)
         models[name] = measured(y, answers, choice)
         drawn[name] = np.round(answers[:, -1], 3).tolist()
-    clock.lap("lstm")
+    clock.lap("networks")
     choice, answers = network_answers(settings, "quantiles", values, origins, partial)
     clock.lap("quantiles")
 

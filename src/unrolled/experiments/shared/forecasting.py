@@ -164,10 +164,11 @@ def smoothing_forecasts(
 class Network:
     """A recurrent layer that reads a window, and a Dense layer that answers at its end.
 
-    outputs: the steps that it forecasts at once. quantiles: levels for each of these steps, trained
-    with the pinball loss; () trains one number a step with the squared error. changes: what comes
-    in and what goes out is counted from the last value of the window, so that the network does not
-    see the level. All of it is in scaled units.
+    cell: one of CELLS, or "linear" for the Dense layer alone, on all values of the window. outputs:
+    the steps that it forecasts at once. quantiles: levels for each of these steps, trained with the
+    pinball loss; () trains one number a step with the squared error. changes: what comes in and
+    what goes out is counted from the last value of the window, so that the network does not see the
+    level. All of it is in scaled units.
     """
 
     def __init__(
@@ -180,20 +181,16 @@ class Network:
         changes: bool = False,
     ) -> None:
         self.outputs, self.quantiles, self.changes = outputs, tuple(quantiles), changes
-        self.recurrent = CELLS[cell](units)
+        self.recurrent = None if cell == "linear" else CELLS[cell](units)
         self.head = Dense(outputs * max(1, len(quantiles)))
         self.optimizer = Adam(rate, global_clipnorm=1.0)
-
-    @property
-    def weights(self) -> list[Array]:
-        return [*self.recurrent.weights, *self.head.weights]
 
     def _forward(self, x: Array) -> tuple[Array, Array, tuple[Any, Any]]:
         """Answers from the level on, (N, outputs, K), the level (N, 1), and caches."""
         level = x[:, -1:] if self.changes else np.zeros((len(x), 1))
-        h, of_recurrent = self.recurrent.forward(
-            (x - level)[:, :, None].astype("float32"), training=True
-        )
+        h, of_recurrent = (x - level).astype("float32"), None
+        if self.recurrent is not None:
+            h, of_recurrent = self.recurrent.forward(h[:, :, None], training=True)
         z, of_head = self.head.forward(h, training=True)
         return z.reshape(len(x), self.outputs, -1), level, (of_recurrent, of_head)
 
@@ -211,9 +208,12 @@ class Network:
             dz = pinball_gradient(target, z, self.quantiles)
         else:
             dz = mean_squared_error_gradient(target, z[:, :, 0])
-        dh, of_dense = self.head.backward(dz.reshape(len(x), -1), of_head)
-        _, of_cell = self.recurrent.backward(dh, of_recurrent)
-        self.optimizer.apply([*of_cell, *of_dense], self.weights)
+        dh, gradients = self.head.backward(dz.reshape(len(x), -1), of_head)
+        weights = self.head.weights
+        if self.recurrent is not None:
+            _, of_cell = self.recurrent.backward(dh, of_recurrent)
+            weights, gradients = self.recurrent.weights + weights, of_cell + gradients
+        self.optimizer.apply(gradients, weights)
 
     def epoch(self, x: Array, y: Array, rng: np.random.Generator) -> None:
         """One pass over all windows, in random order."""
