@@ -12,7 +12,7 @@ from unrolled.experiments.shared.forecasting import Network, Scale
 from unrolled.experiments.shared.sequences import Part, Parts
 
 SMALL = {
-    "forecast": {"series": "elnino", "horizon": 3, "window": 6, "epochs": 10},
+    "forecast": {"series": "elnino", "horizon": 3, "window": 6, "units": 4, "epochs": 10},
     "digits": {"parameters": 200, "updates": 2, "waiting": 200, "waits": 2, "longest": 16},
     "tones": {"parameters": 200, "updates": 2, "train": 60, "measured": 30, "longest": 288},
 }
@@ -27,7 +27,6 @@ def rng():
 def recorded(tmp_path, monkeypatch):
     """A function that records a small run of an experiment and returns it."""
     monkeypatch.setenv("UNROLLED_RESULTS", str(tmp_path))
-    monkeypatch.setattr(forecast, "UNITS", (4,))
     monkeypatch.setattr(forecast, "RATES", (0.01,))
 
     def make(name):
@@ -187,8 +186,7 @@ def test_a_network_of_changes_does_not_see_the_level(rng):
 
 
 def test_what_is_chosen_does_not_depend_on_the_test_period(monkeypatch, rng):
-    settings = forecast.Settings(series="elnino", horizon=3, window=6, epochs=10)
-    monkeypatch.setattr(forecast, "UNITS", (4,))
+    settings = forecast.Settings(series="elnino", horizon=3, window=6, units=4, epochs=10)
     series = load_series("elnino")
     start, end = (series.before(month) for month in forecast.PERIODS["elnino"])
     changed = series.values.copy()

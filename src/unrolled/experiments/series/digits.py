@@ -24,7 +24,7 @@ from unrolled.extras import progress
 NAMED_BY = ()
 RUNS: Runs = (({}, (0, 1, 2)),)
 STEPS = (8, 16, 32, 64)  # of 8, 4, 2 pixels and 1
-LAGS = (0, 10, 20, 40, 80, 160)  # blank steps behind the image; those of `horizon`, and none
+LAGS = (0, 10, 20, 40, 80)  # blank steps behind the image; but for 0 lags of `horizon`
 TRAIN, VALIDATION = 1000, 297  # images; the other 500 are the test part
 
 
@@ -36,8 +36,8 @@ class Settings:
     parameters: int = field(default=4000, metadata={"help": "weights of the recurrent layers"})
     updates: int = field(default=600, metadata={"help": "updates that read whole images"})
     waiting: int = field(default=1200, metadata={"help": "recurrent weights of those that wait"})
-    waits: int = field(default=300, metadata={"help": "updates of those that wait"})
-    longest: int = field(default=160, metadata={"help": "most steps"})
+    waits: int = field(default=400, metadata={"help": "updates of those that wait"})
+    longest: int = field(default=80, metadata={"help": "most steps"})
 
 
 def load() -> tuple[Parts, str]:
@@ -69,7 +69,7 @@ def in_steps_of(parts: Parts, pixels: int, lag: int = 0) -> Parts:
 
 
 def reading(settings: Settings, parts: Parts, steps: int) -> dict[str, Any]:
-    """Each model on the whole image, read in so many steps."""
+    """Each cell on the whole image, read in so many steps; larger models by rows and by pixels."""
     read = in_steps_of(parts, 64 // steps)
     size, updates, seed = settings.parameters, settings.updates, settings.seed
     return {name: sequences.measured(name, size, read, updates, seed) for name in (*CELLS, *LARGER)}

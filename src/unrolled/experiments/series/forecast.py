@@ -49,7 +49,6 @@ PERIODS = {  # first months of validation and of test
 }
 QUANTILES = (0.1, 0.5, 0.9)
 ORDERS = (12, 24, 36)  # of the autoregression
-UNITS = (8, 32)
 RATES = (0.003, 0.01)
 EVERY = 10  # epochs between two looks at the validation period
 NETWORKS = {  # cell, steps at once, and whether it sees changes from the last value of a window
@@ -69,7 +68,8 @@ class Settings:
     seed: int = field(default=0, metadata={"help": "seed of weights and batches"})
     horizon: int = field(default=12, metadata={"help": "steps ahead, 12 at most"})
     window: int = field(default=24, metadata={"help": "values that a network reads"})
-    epochs: int = field(default=200, metadata={"help": "longest training"})
+    units: int = field(default=16, metadata={"help": "units of an LSTM"})
+    epochs: int = field(default=150, metadata={"help": "longest training"})
 
 
 def mae(y: Array, forecast: Array) -> float:
@@ -114,13 +114,13 @@ def linear(past: Array, order: int, horizon: int, direct: bool) -> Callable[...,
     return lambda values, origins: recursive(before(values, origins, order), one_step, horizon)
 
 
-def network(settings: Settings, name: str, units: int, rate: float, changes: bool) -> Network:
+def network(settings: Settings, name: str, rate: float, changes: bool) -> Network:
     """An untrained network, one of NETWORKS or that of the quantiles."""
     set_random_seed(settings.seed)
     if name == "quantiles":
-        return Network("lstm", units, settings.horizon, rate, QUANTILES, changes)
+        return Network("lstm", settings.units, settings.horizon, rate, QUANTILES, changes)
     cell, steps, _ = NETWORKS[name]
-    return Network(cell, units, min(steps, settings.horizon), rate, changes=changes)
+    return Network(cell, settings.units, min(steps, settings.horizon), rate, changes=changes)
 
 
 def train(
@@ -140,7 +140,7 @@ def train(
 def choose_network(
     settings: Settings, name: str, values: Array, start: int, end: int
 ) -> dict[str, Any]:
-    """Units, rate and epochs with the smallest error from the origins of the validation period.
+    """Learning rate and epochs with the smallest error from the origins of the validation period.
 
     values: those before the test period, from which nothing is read behind an origin.
     """
@@ -151,9 +151,8 @@ def choose_network(
     y = after(scaled, origins, settings.horizon)
     tried = []
     views = (False, True) if name == "quantiles" else (NETWORKS[name][2],)
-    sizes = UNITS if name == "quantiles" or NETWORKS[name][0] != "linear" else (0,)
-    for units, rate, changes in itertools.product(sizes, RATES, views):
-        model = network(settings, name, units, rate, changes)
+    for rate, changes in itertools.product(RATES, views):
+        model = network(settings, name, rate, changes)
 
         def look(model: Network = model) -> float:
             answers = forecasts(model, x, settings.horizon)
@@ -163,7 +162,7 @@ def choose_network(
 
         seen = train(settings, model, scaled[:start], settings.epochs, look)
         best = int(np.argmin(seen))
-        choice = {"units": units, "rate": rate, "changes": changes, "epochs": EVERY * (best + 1)}
+        choice = {"rate": rate, "changes": changes, "epochs": EVERY * (best + 1)}
         tried.append({**choice, "validation": round(seen[best] * scale.std, 4)})
     return min(tried, key=lambda choice: float(choice["validation"]))
 
@@ -171,7 +170,7 @@ def choose_network(
 def fitted(settings: Settings, name: str, past: Array, choice: dict[str, Any]) -> Any:
     """The chosen network, fitted to all of the past: a function of values and origins."""
     scale = Scale.of(past)
-    model = network(settings, name, choice["units"], choice["rate"], choice["changes"])
+    model = network(settings, name, choice["rate"], choice["changes"])
     train(settings, model, scale.to(past), choice["epochs"], None)
 
     def forecast(values: Array, origins: Origins) -> Array:

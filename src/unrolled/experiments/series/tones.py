@@ -25,10 +25,10 @@ from unrolled.extras import progress
 NAMED_BY = ()
 RUNS: Runs = (({}, (0, 1, 2)),)
 FRAME = 16  # samples in a step
-LENGTHS = (256, 512, 1024, 2048, 4096)  # samples
+LENGTHS = (256, 1024, 4096)  # samples
 SOUND = 128  # samples of the tone in front of a wait, 8 steps
-LAGS = (0, 10, 20, 40, 80, 160)  # steps of noise behind it; those of `horizon`, and none
-SAMPLES = (128, 256, 512)  # lengths that are read sample by sample, too
+LAGS = (0, 10, 20, 40, 80)  # steps of noise behind it; but for 0 lags of `horizon`
+SAMPLES = (128, 256)  # lengths that are read sample by sample, too
 SEEDS = {"train": 1, "validation": 2, "test": 3}  # of the sounds, the same in every run
 
 

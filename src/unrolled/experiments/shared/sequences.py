@@ -144,7 +144,7 @@ def measured(
     }
 
 
-def logistic(parts: Parts, penalties: Sequence[float] = (0.01, 0.1, 1.0, 10.0)) -> dict[str, Any]:
+def logistic(parts: Parts, penalties: Sequence[float] = (0.01, 0.1, 1.0)) -> dict[str, Any]:
     """Logistic regression on the flat numbers, its penalty chosen on the validation part.
 
     Numbers are scaled by mean and standard deviation of the training part.
