@@ -1,4 +1,4 @@
-"""Handwritten digits read as sequences: in steps of 8, 4, 2 pixels or 1, and with a wait behind.
+"""Handwritten digits read as sequences: in steps of 8, 4 pixels or 1, and with a wait behind.
 
 The image stays the same while the sequence grows: read by rows it has 8 steps, by pixels 64. In a
 second part the rows are followed by blank steps, which the network has to wait through. Book: the
@@ -23,8 +23,9 @@ from unrolled.extras import progress
 
 NAMED_BY = ()
 RUNS: Runs = (({}, (0, 1, 2)),)
-STEPS = (8, 16, 32, 64)  # of 8, 4, 2 pixels and 1
+STEPS = (8, 16, 64)  # of 8, 4 pixels and 1
 LAGS = (0, 10, 20, 40, 80)  # blank steps behind the image; but for 0 lags of `horizon`
+RATE = 0.01  # of those that wait
 TRAIN, VALIDATION = 1000, 297  # images; the other 500 are the test part
 
 
@@ -79,7 +80,10 @@ def waiting(settings: Settings, parts: Parts, lag: int) -> dict[str, Any]:
     """Each cell on the rows of the image, with so many blank steps behind them."""
     read = in_steps_of(parts, 8, lag)
     size, updates, seed = settings.waiting, settings.waits, settings.seed
-    return {name: sequences.measured(name, size, read, updates, seed) for name in (*CELLS, *OPEN)}
+    return {
+        name: sequences.measured(name, size, read, updates, seed, (RATE,))
+        for name in (*CELLS, *OPEN)
+    }
 
 
 def run(settings: Settings, partial: Path) -> dict[str, Any]:

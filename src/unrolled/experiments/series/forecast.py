@@ -69,7 +69,7 @@ class Settings:
     horizon: int = field(default=12, metadata={"help": "steps ahead, 12 at most"})
     window: int = field(default=24, metadata={"help": "values that a network reads"})
     units: int = field(default=16, metadata={"help": "units of an LSTM"})
-    epochs: int = field(default=150, metadata={"help": "longest training"})
+    epochs: int = field(default=100, metadata={"help": "longest training"})
 
 
 def mae(y: Array, forecast: Array) -> float:

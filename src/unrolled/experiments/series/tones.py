@@ -19,16 +19,17 @@ from unrolled.datasets.sounds import tones
 from unrolled.experiments.shared import sequences
 from unrolled.experiments.shared.measures import Clock
 from unrolled.experiments.shared.record import Runs, once
-from unrolled.experiments.shared.sequences import CELLS, OPEN, Part, Parts
+from unrolled.experiments.shared.sequences import CELLS, OPEN, RATES, Part, Parts
 from unrolled.extras import progress
 
 NAMED_BY = ()
 RUNS: Runs = (({}, (0, 1, 2)),)
 FRAME = 16  # samples in a step
-LENGTHS = (256, 1024, 4096)  # samples
+LENGTHS = (256, 1024, 2048)  # samples
 SOUND = 128  # samples of the tone in front of a wait, 8 steps
 LAGS = (0, 10, 20, 40, 80)  # steps of noise behind it; but for 0 lags of `horizon`
-SAMPLES = (128, 256)  # lengths that are read sample by sample, too
+SAMPLES = (128,)  # lengths that are read sample by sample
+RATE = 0.01  # of those that wait
 SEEDS = {"train": 1, "validation": 2, "test": 3}  # of the sounds, the same in every run
 
 
@@ -41,7 +42,7 @@ class Settings:
     updates: int = field(default=400, metadata={"help": "updates of each training"})
     train: int = field(default=3000, metadata={"help": "sounds to train on"})
     measured: int = field(default=600, metadata={"help": "sounds to choose by, and to test on"})
-    longest: int = field(default=4096, metadata={"help": "most samples of a sound"})
+    longest: int = field(default=2048, metadata={"help": "most samples of a sound"})
 
 
 def sounds(settings: Settings, length: int, sound: int | None = None) -> Parts:
@@ -77,12 +78,12 @@ def simple(parts: Parts) -> dict[str, Any]:
     }
 
 
-def networks(settings: Settings, parts: Parts, names: tuple[str, ...]) -> dict[str, Any]:
+def networks(
+    settings: Settings, parts: Parts, names: tuple[str, ...], rates: tuple[float, ...] = RATES
+) -> dict[str, Any]:
     """Each of the named models, trained on these sequences."""
-    return {
-        name: sequences.measured(name, settings.parameters, parts, settings.updates, settings.seed)
-        for name in names
-    }
+    size, updates, seed = settings.parameters, settings.updates, settings.seed
+    return {name: sequences.measured(name, size, parts, updates, seed, rates) for name in names}
 
 
 def growing(settings: Settings, length: int) -> dict[str, Any]:
@@ -97,7 +98,7 @@ def waiting(settings: Settings, lag: int) -> dict[str, Any]:
     """A tone of SOUND samples, and so many frames of noise behind it."""
     parts = sounds(settings, SOUND + FRAME * lag, SOUND)
     in_frames = mapped(parts, lambda x: sequences.frames(x, FRAME))
-    return networks(settings, in_frames, (*CELLS, *OPEN))
+    return networks(settings, in_frames, (*CELLS, *OPEN), (RATE,))
 
 
 def by_sample(settings: Settings, length: int) -> dict[str, Any]:
