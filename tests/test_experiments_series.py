@@ -13,8 +13,8 @@ from unrolled.experiments.shared.sequences import Part, Parts
 
 SMALL = {
     "forecast": {"series": "elnino", "horizon": 3, "window": 6, "units": 4, "epochs": 10},
-    "digits": {"parameters": 200, "updates": 2, "waiting": 200, "waits": 2, "longest": 16},
-    "tones": {"parameters": 200, "updates": 2, "train": 60, "measured": 30, "longest": 288},
+    "digits": {"parameters": 200, "updates": 2, "waiting": 200, "waits": 2, "longest": 20},
+    "tones": {"parameters": 200, "updates": 2, "train": 60, "measured": 30, "longest": 448},
 }
 
 
@@ -60,7 +60,7 @@ def test_a_small_forecast_is_recorded(recorded):
 def test_a_small_run_on_digits_is_recorded(recorded):
     figures = recorded("digits")["figures"]
     assert [*figures["reading"]] == ["8", "16"]
-    assert [*figures["waiting"]] == ["0", "10"]
+    assert [*figures["waiting"]] == ["0", "20"]
     assert set(figures["reading"]["8"]) == {*sequences.CELLS, *sequences.LARGER}
     assert figures["images"]["logistic regression"]["accuracy"] > 0.9
     assert len(paired.unpack(figures["reading"]["8"]["RNN"]["right_bits"], 500)) == 500
@@ -69,7 +69,7 @@ def test_a_small_run_on_digits_is_recorded(recorded):
 def test_a_small_run_on_tones_is_recorded(recorded):
     figures = recorded("tones")["figures"]
     assert [*figures["growing"]] == ["256"]
-    assert [*figures["waiting"]] == ["0", "10"]
+    assert [*figures["waiting"]] == ["0", "20"]
     assert [*figures["by_sample"]] == ["128"]
     assert set(figures["growing"]["256"]["simple"]) == {"samples", "spectrum", "spectrogram"}
 
@@ -236,16 +236,16 @@ def test_what_follows_is_blank_or_noise():
 @pytest.mark.parametrize("name", [*sequences.CELLS, *sequences.OPEN, *sequences.LARGER])
 @pytest.mark.parametrize(("parameters", "features"), [(1200, 16), (4000, 8)])
 def test_models_have_about_as_many_weights(name, parameters, features):
-    model = sequences.classifier(name, parameters, (5, features), 3, 0.01)
+    model = sequences.classifier(name, parameters, (5, features), 3)
     count = sum(w.size for layer in model.layers[:-1] for w in layer.weights)
     assert abs(count / parameters - 1) < 0.1
 
 
 def test_an_open_gate_starts_at_the_length():
-    lstm = sequences.classifier("LSTM open", 200, (50, 2), 3, 0.01).layers[0]
+    lstm = sequences.classifier("LSTM open", 200, (50, 2), 3).layers[0]
     H = lstm.units
     assert np.allclose(lstm.weights[2][H : 2 * H], np.log(50))
-    gru = sequences.classifier("GRU open", 200, (50, 2), 3, 0.01).layers[0]
+    gru = sequences.classifier("GRU open", 200, (50, 2), 3).layers[0]
     assert np.allclose(gru.weights[2][0, : gru.units], np.log(50))
 
 
@@ -254,12 +254,12 @@ def test_a_training_keeps_the_weights_of_its_best_look(rng):
     y = (x[:, -1, 0] > 0).astype(int)
     parts = Parts(Part(x[:200], y[:200]), Part(x[200:], y[200:]), Part(x[200:], y[200:]))
     set_random_seed(0)
-    model = sequences.classifier("GRU", 100, (4, 2), 2, 0.03)
+    model = sequences.classifier("GRU", 100, (4, 2), 2)
     best, after = sequences.train(model, parts, 60, seed=0)
-    assert best > 0.85
+    assert best > 0.8
     assert sequences.right(model, parts.validation).mean() == best
     assert 0 < after <= 60
-    found = sequences.measured("GRU", 100, parts, 60, 0, rates=(0.03,))
+    found = sequences.measured("GRU", 100, parts, 60, 0)
     assert (found["validation"], found["updates"]) == (round(best, 4), after)
     assert found["accuracy"] == found["validation"]
 

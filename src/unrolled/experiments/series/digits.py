@@ -24,8 +24,7 @@ from unrolled.extras import progress
 NAMED_BY = ()
 RUNS: Runs = (({}, (0, 1, 2)),)
 STEPS = (8, 16, 64)  # of 8, 4 pixels and 1
-LAGS = (0, 10, 20, 40, 80)  # blank steps behind the image; but for 0 lags of `horizon`
-RATE = 0.01  # of those that wait
+LAGS = (0, 20, 40, 80)  # blank steps behind the image; but for 0 lags of `horizon`
 TRAIN, VALIDATION = 1000, 297  # images; the other 500 are the test part
 
 
@@ -35,7 +34,7 @@ class Settings:
 
     seed: int = field(default=0, metadata={"help": "seed of weights and batches"})
     parameters: int = field(default=4000, metadata={"help": "weights of the recurrent layers"})
-    updates: int = field(default=600, metadata={"help": "updates that read whole images"})
+    updates: int = field(default=400, metadata={"help": "updates that read whole images"})
     waiting: int = field(default=1200, metadata={"help": "recurrent weights of those that wait"})
     waits: int = field(default=400, metadata={"help": "updates of those that wait"})
     longest: int = field(default=80, metadata={"help": "most steps"})
@@ -80,10 +79,7 @@ def waiting(settings: Settings, parts: Parts, lag: int) -> dict[str, Any]:
     """Each cell on the rows of the image, with so many blank steps behind them."""
     read = in_steps_of(parts, 8, lag)
     size, updates, seed = settings.waiting, settings.waits, settings.seed
-    return {
-        name: sequences.measured(name, size, read, updates, seed, (RATE,))
-        for name in (*CELLS, *OPEN)
-    }
+    return {name: sequences.measured(name, size, read, updates, seed) for name in (*CELLS, *OPEN)}
 
 
 def run(settings: Settings, partial: Path) -> dict[str, Any]:

@@ -19,17 +19,16 @@ from unrolled.datasets.sounds import tones
 from unrolled.experiments.shared import sequences
 from unrolled.experiments.shared.measures import Clock
 from unrolled.experiments.shared.record import Runs, once
-from unrolled.experiments.shared.sequences import CELLS, OPEN, RATES, Part, Parts
+from unrolled.experiments.shared.sequences import CELLS, OPEN, Part, Parts
 from unrolled.extras import progress
 
 NAMED_BY = ()
 RUNS: Runs = (({}, (0, 1, 2)),)
 FRAME = 16  # samples in a step
-LENGTHS = (256, 1024, 2048)  # samples
+LENGTHS = (256, 1024)  # samples
 SOUND = 128  # samples of the tone in front of a wait, 8 steps
-LAGS = (0, 10, 20, 40, 80)  # steps of noise behind it; but for 0 lags of `horizon`
+LAGS = (0, 20, 40, 80)  # steps of noise behind it; but for 0 lags of `horizon`
 SAMPLES = (128,)  # lengths that are read sample by sample
-RATE = 0.01  # of those that wait
 SEEDS = {"train": 1, "validation": 2, "test": 3}  # of the sounds, the same in every run
 
 
@@ -39,10 +38,10 @@ class Settings:
 
     seed: int = field(default=0, metadata={"help": "seed of weights and batches"})
     parameters: int = field(default=1200, metadata={"help": "weights of the recurrent layers"})
-    updates: int = field(default=400, metadata={"help": "updates of each training"})
+    updates: int = field(default=300, metadata={"help": "updates of each training"})
     train: int = field(default=3000, metadata={"help": "sounds to train on"})
     measured: int = field(default=600, metadata={"help": "sounds to choose by, and to test on"})
-    longest: int = field(default=2048, metadata={"help": "most samples of a sound"})
+    longest: int = field(default=1408, metadata={"help": "most samples of a sound"})
 
 
 def sounds(settings: Settings, length: int, sound: int | None = None) -> Parts:
@@ -78,12 +77,10 @@ def simple(parts: Parts) -> dict[str, Any]:
     }
 
 
-def networks(
-    settings: Settings, parts: Parts, names: tuple[str, ...], rates: tuple[float, ...] = RATES
-) -> dict[str, Any]:
+def networks(settings: Settings, parts: Parts, names: tuple[str, ...]) -> dict[str, Any]:
     """Each of the named models, trained on these sequences."""
     size, updates, seed = settings.parameters, settings.updates, settings.seed
-    return {name: sequences.measured(name, size, parts, updates, seed, rates) for name in names}
+    return {name: sequences.measured(name, size, parts, updates, seed) for name in names}
 
 
 def growing(settings: Settings, length: int) -> dict[str, Any]:
@@ -98,7 +95,7 @@ def waiting(settings: Settings, lag: int) -> dict[str, Any]:
     """A tone of SOUND samples, and so many frames of noise behind it."""
     parts = sounds(settings, SOUND + FRAME * lag, SOUND)
     in_frames = mapped(parts, lambda x: sequences.frames(x, FRAME))
-    return networks(settings, in_frames, (*CELLS, *OPEN), (RATE,))
+    return networks(settings, in_frames, (*CELLS, *OPEN))
 
 
 def by_sample(settings: Settings, length: int) -> dict[str, Any]:

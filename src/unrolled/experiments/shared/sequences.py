@@ -21,7 +21,7 @@ CELLS = ("RNN", "GRU", "LSTM")
 OPEN = ("GRU open", "LSTM open")  # the gate's bias starts at ln(steps)
 LARGER = ("LSTM both ways", "LSTM two layers")
 BATCH = 32  # sequences in an update
-RATES = (0.003, 0.01)
+RATE = 0.01  # Adam's, the same for all models
 LOOKS = 10  # how often a training is measured on the validation part
 
 
@@ -67,16 +67,14 @@ def layers_of(name: str, parameters: int, features: int) -> list[Layer]:
     return [LAYERS[cell](units_for(cell, parameters, features))]
 
 
-def classifier(
-    name: str, parameters: int, shape: tuple[int, int], classes: int, rate: float
-) -> Sequential:
+def classifier(name: str, parameters: int, shape: tuple[int, ...], classes: int) -> Sequential:
     """An untrained model for sequences of this shape (T, F), compiled with Adam."""
     recurrent = layers_of(name, parameters, shape[1])
     model = Sequential([*recurrent, Dense(classes, activation="softmax")])
     model.build((None, *shape))
     if name in OPEN:
         open_gate(recurrent[0], float(np.log(shape[0])))  # type: ignore[arg-type]
-    optimizer = optimizers.Adam(rate, global_clipnorm=1.0)
+    optimizer = optimizers.Adam(RATE, global_clipnorm=1.0)
     model.compile(optimizer, "sparse_categorical_crossentropy", ["accuracy"])
     return model
 
@@ -111,34 +109,21 @@ def right(model: Sequential, part: Part) -> np.ndarray:
     return said == part.y
 
 
-def measured(
-    name: str,
-    parameters: int,
-    parts: Parts,
-    updates: int,
-    seed: int,
-    rates: Sequence[float] = RATES,
-) -> dict[str, Any]:
-    """Train at each learning rate, take the one that is best on validation, and test it once.
+def measured(name: str, parameters: int, parts: Parts, updates: int, seed: int) -> dict[str, Any]:
+    """Train one model, take the weights that are best on validation, and test them once.
 
-    What it gives: accuracy on the test part, and as bits which sequences are right; validation,
-    rate, updates of the choice; weights, the number of the recurrent layers' weights.
+    What it gives: accuracy on the test part, and as bits which sequences are right; validation and
+    updates of the choice; weights, the number of the recurrent layers' weights.
     """
-    shape = parts.train.x.shape[1:]
+    set_random_seed(seed)
     classes = int(parts.train.y.max()) + 1
-    found = []
-    for rate in rates:
-        set_random_seed(seed)
-        model = classifier(name, parameters, shape, classes, rate)
-        validation, after = train(model, parts, updates, seed)
-        found.append((validation, rate, after, model))
-    validation, rate, after, model = max(found, key=lambda one: one[0])
+    model = classifier(name, parameters, parts.train.x.shape[1:], classes)
+    validation, after = train(model, parts, updates, seed)
     answers = right(model, parts.test)
     return {
         "accuracy": round(float(answers.mean()), 4),
         "right_bits": pack(answers),
         "validation": round(validation, 4),
-        "rate": rate,
         "updates": after,
         "weights": int(sum(w.size for layer in model.layers[:-1] for w in layer.weights)),
     }
