@@ -1,4 +1,4 @@
-"""Reviews to learn from: the real ones, made ones, and what turns words into arrays."""
+"""Reviews to learn from, real and made ones, what turns words into arrays; series and sounds."""
 
 from unrolled.datasets.challenge import ChallengeReview, load_challenge
 from unrolled.datasets.errors import DataError
