@@ -11,6 +11,7 @@ from pathlib import Path
 
 import axe_playwright_python
 import pytest
+import tinycss2
 
 import diagrams
 import site_math
@@ -153,7 +154,7 @@ def test_the_lab_at_work_is_for_everyone_too(browser, site):
         page.check("#lab-alone")
         page.click("#lab-python")
         page.focus("#lab-map-c")
-        until(page, "document.querySelectorAll('#lab-notes li').length === 3")
+        until(page, "document.querySelectorAll('#lab-notes li').length === 4")
         assert from_all_sides(page) == ([], [])
 
 
@@ -224,12 +225,16 @@ def test_a_drawing_has_the_width_that_it_asks_for(browser, site):
 def test_a_style_sheet_keeps_what_may_be_used_and_nothing_else():
     css = (
         '@import "a.css";.used{a:b}.unused{c:d}p.used>.unused,p:not(.unused){e:f}'
-        '@media print{.unused{g:h}}.used::before{content:"{.unused}"}[data-x=".unused"]{i:j}'
+        "@media print{.unused{g:h}.used{k:l}}@supports (a:b){.unused{g:h}}"
+        '.used::before{content:"{.unused}"}[data-x=".unused"]{i:j}p:has(.unused){m:n}'
     )
-    assert "".join(site_styles.kept(css, {"used"})) == (
-        '@import "a.css";.used{a:b}p:not(.unused){e:f}'
+    rules = tinycss2.parse_stylesheet(css, **site_styles.BARE)
+    assert "".join(site_styles.kept(rules, {"used"})) == (
+        '@import "a.css";.used{a:b}p:not(.unused){e:f}@media print{.used{k:l}}'
         '.used::before{content:"{.unused}"}[data-x=".unused"]{i:j}'
     )
+    with pytest.raises(ValueError, match="line 1"):
+        list(site_styles.kept(tinycss2.parse_stylesheet("a{b:c}d", **site_styles.BARE), {"used"}))
 
 
 def test_a_fault_in_an_equation_stops_the_build():

@@ -20,6 +20,7 @@ from typing import Any
 from bs4 import BeautifulSoup
 from sphinx.application import Sphinx
 
+import notebooks
 import site_math
 import site_run
 import site_search
@@ -90,6 +91,8 @@ def finish(app: Sphinx, failure: Exception | None) -> None:
     remove(out / "searchindex.js")
     shutil.copyfile(Path(app.srcdir) / "cover" / "preview.png", out / "_static" / "preview.png")
     correct_all(out)
+    notebooks.write(app, out)
+    remove(out / "_sources")  # those notebooks are what a reader downloads
     site_styles.trim(out)
 
 
