@@ -298,14 +298,20 @@
     }
   }
 
-  /* On paper everything is open. */
+  /* On paper everything is open, and in the colours for a white ground. */
   function printing() {
     let opened = [];
+    let theme = "light";
     addEventListener("beforeprint", () => {
       opened = all("article details:not([open], .run-answer)");
       opened.forEach((box) => (box.open = true));
+      theme = root.dataset.theme;
+      root.dataset.theme = "light";
     });
-    addEventListener("afterprint", () => opened.forEach((box) => (box.open = false)));
+    addEventListener("afterprint", () => {
+      opened.forEach((box) => (box.open = false));
+      root.dataset.theme = theme;
+    });
     const button = one(".print-button");
     if (button) button.addEventListener("click", () => print());
     // A link to what lies in a closed solution opens it.

@@ -4,14 +4,19 @@ Each page is opened once from a server and looked at from all sides (`audit`), a
 folder; the tests then ask what was seen. `make site-report` prints the figures.
 """
 
+import contextlib
+import io
 import re
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import axe_playwright_python
+import numpy as np
 import pytest
 import tinycss2
+from PIL import Image
 
 import diagrams
 import site_math
@@ -269,6 +274,7 @@ def test_the_cover_shows_the_stored_model_and_the_recorded_gradients(tmp_path):
 # What a reader does.
 
 CHAPTER = "chapters/05-lstm.html"
+PLOTS = "chapters/04-vanishing-gradients.html"
 
 
 def test_colours_are_switched_and_remembered(browser, site):
@@ -515,6 +521,99 @@ def test_the_keyboard_reaches_everything_and_the_focus_is_seen(browser, site):
                 unseen += [answer] if answer else []
             assert unseen == [], name
             assert seen.page.evaluate(missed) == [], name
+
+
+def colour(page, name: str) -> list[int]:
+    """A colour of the page's body, as red, green, blue."""
+    found = page.evaluate(f"getComputedStyle(document.body).{name}")
+    return [int(part) for part in re.findall(r"\d+", found)[:3]]
+
+
+def drawn(pdf: bytes) -> list[bytes]:
+    """What the pages of a PDF draw, page by page: text, paths and their colours."""
+    streams = re.findall(rb"stream\r?\n(.*?)\r?\nendstream", pdf, flags=re.DOTALL)
+    opened = []
+    for stream in streams:
+        with contextlib.suppress(zlib.error):  # a font, a picture
+            opened.append(zlib.decompress(stream))
+    return [content for content in opened if b"\nBT\n" in content]
+
+
+def test_what_is_printed_depends_on_no_theme_and_no_fading(browser, site):
+    url = (site / CHAPTER).as_uri()
+    prints = []
+    for settings in ({"reduced_motion": "reduce"}, {}, {"theme": "dark"}):
+        with visit(browser, url, **settings) as seen:
+            prints.append(drawn(seen.page.pdf(format="A4", print_background=True)))
+            theme = seen.page.evaluate("document.documentElement.dataset.theme")
+            assert theme == settings.get("theme", "light")  # again, after the print
+    assert sum(page.count(b"Tj") + page.count(b"TJ") for page in prints[0]) > 2000
+    assert prints[1] == prints[0]
+    assert prints[2] == prints[0]
+
+
+def test_folded_code_is_seen_in_a_print_as_soon_as_it_opens(browser, site):
+    with visit(browser, (site / CHAPTER).as_uri(), theme="dark") as seen:
+        page = seen.page
+        page.emulate_media(media="print")
+        folded = page.locator("details.hide .cell_input, details.hide div.highlight")
+        assert folded.count() > 0
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        opacities = folded.evaluate_all("all => all.map((code) => getComputedStyle(code).opacity)")
+        assert set(opacities) == {"1"}
+        ink, paper = colour(page, "color"), colour(page, "backgroundColor")
+        assert max(ink) < 100
+        assert min(paper) > 200
+        page.evaluate("dispatchEvent(new Event('afterprint'))")
+        assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+
+
+def test_without_scripts_dark_systems_get_a_light_page_and_phones_the_chapters(browser, site):
+    url = (site / CHAPTER).as_uri()
+    with visit(browser, url, theme="dark", size=PHONE, java_script_enabled=False) as seen:
+        page = seen.page
+        drawing = page.locator("article img[src$='.svg']").first
+        drawing.scroll_into_view_if_needed()
+        shades = np.asarray(Image.open(io.BytesIO(drawing.screenshot())).convert("L"))
+        assert np.median(shades) > 200
+        links = page.locator("#pst-primary-sidebar a")
+        assert links.count() > 10
+        last = links.last
+        last.scroll_into_view_if_needed()
+        assert last.is_visible()
+        box = last.bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= PHONE[0]
+        below = page.locator("article").bounding_box()
+        assert box["y"] > below["y"] + below["height"]
+        last.click()
+        assert page.url != url
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_plot_has_the_ground_of_its_page(browser, site, theme):
+    with visit(browser, (site / PLOTS).as_uri(), theme=theme) as seen:
+        plot = seen.page.locator("article img[src$='.png']").first
+        plot.scroll_into_view_if_needed()
+        shades = np.asarray(Image.open(io.BytesIO(plot.screenshot())).convert("RGB"), int)
+        ground = colour(seen.page, "backgroundColor")
+        own = np.median(shades.reshape(-1, 3), axis=0)
+        assert np.abs(own - ground).max() < 12
+        # Blue is blue in both: more of it than of red, in some of the plot.
+        assert (shades[..., 2] - shades[..., 0] > 80).mean() > 0.001
+
+
+def test_figures_and_equations_of_the_appendices_are_no_chapters(site):
+    for name in (path for path in names(site) if path.startswith("chapters/")):
+        page = (site / name).read_text(encoding="utf-8")
+        figures = re.findall(r'caption-number">Fig\.\xa0(\S+?)\s*<', page)
+        equations = re.findall(r'class="eqno">\(([^)]*)\)', page)
+        appendix = name.startswith("chapters/a")
+        number = r"A\.\d+" if appendix else rf"{int(name[9:11])}\.\d+"
+        assert all(re.fullmatch(number, found) for found in figures + equations), name
+    errata = (site / "chapters/a1-errata.html").read_text(encoding="utf-8")
+    assert "Fig.\xa0A.1" in errata
+    assert "(A.1)" in errata
 
 
 def test_a_page_prints_whole_and_without_its_menus(browser, site):

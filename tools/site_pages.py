@@ -19,6 +19,7 @@ from typing import Any
 
 from bs4 import BeautifulSoup
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 
 import notebooks
 import site_math
@@ -181,6 +182,16 @@ def correct(text: str, path: Path, out: Path) -> tuple[str, dict[str, Any]]:
     return whole, known
 
 
+def number_appendices(app: Sphinx, env: BuildEnvironment) -> list[str]:
+    """Figures and equations of the appendices are A.1, A.2, …: 1 and 2 would be a chapter's."""
+    for name, numbered in env.toc_fignumbers.items():
+        if re.match(r"chapters/a\d", name):
+            for places in numbered.values():
+                for place, number in places.items():
+                    places[place] = ("A", *number)  # type: ignore[arg-type]
+    return []
+
+
 def head(page: BeautifulSoup) -> None:
     """One viewport, no dates, nothing fetched ahead for scripts that are not used."""
     metas = page.select("meta[name=viewport]")
@@ -189,7 +200,11 @@ def head(page: BeautifulSoup) -> None:
     metas[0]["content"] = "width=device-width, initial-scale=1"
     for tag in page.select("meta[name^=docbuild], meta[name^=docsearch], link[rel=preload]"):
         tag.decompose()
-    find(page, "html")["data-mode"] = "auto"
+    html = find(page, "html")
+    html["data-mode"] = "auto"
+    html["data-theme"] = (
+        "light"  # where no script runs: else drawings alone are dark on dark systems
+    )
 
 
 def scripts(page: BeautifulSoup) -> None:
@@ -294,5 +309,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     site_math.setup(app)
     app.config.html_math_renderer = "unrolled"
     app.add_css_file("mathjax.css")
+    app.connect("env-get-updated", number_appendices, priority=900)  # when Sphinx has numbered
     app.connect("build-finished", finish, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": False}

@@ -111,7 +111,7 @@
         pen("path", { class: kind.replace(" dash", ""), d: `M${end - 6} ${height - 8 * way}L${end} ${height}L${end + 6} ${height - 8 * way}` });
       }
       const [end, height] = places(bound).pop();
-      const name = { class: "small right", x: Math.min(end + 50, RIGHT), y: Math.max(height - 12, TOP + 14) };
+      const name = { class: "small right", x: Math.min(end + 66, RIGHT), y: Math.max(height - 12, TOP + 14) };
       pen("text", name, "bound");
     },
     words({ scale, inputs }) {
