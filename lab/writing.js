@@ -565,8 +565,13 @@
 
   function fillLists() {
     $("example").append(...Object.keys(EXAMPLES).map((name) => node("option", { value: name }, name)));
-    const all = Array.from({ length: units }, (_, unit) => node("option", { value: unit }, String(unit)));
-    $("unit").append(...all);
+    const option = (unit, text) => node("option", { value: unit }, text);
+    const named = Lab.data.named.map(({ unit, name, r }) => option(unit, `${unit}: ${name}, r = ${number(r)}`));
+    const taken = new Set(Lab.data.named.map(({ unit }) => unit));
+    const others = Array.from({ length: units }, (_, unit) => unit).filter((unit) => !taken.has(unit));
+    const rest = others.map((unit) => option(unit, String(unit)));
+    if (named.length) $("unit").append(node("optgroup", { label: "follow the code" }, ...named));
+    $("unit").append(node("optgroup", { label: named.length ? "the others" : "all" }, ...rest));
   }
 
   async function begin() {

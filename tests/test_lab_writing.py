@@ -1,6 +1,7 @@
 """The lab that writes computes what `unrolled` computes, and writes the same text for a seed."""
 
 import base64
+import itertools
 import json
 from types import SimpleNamespace
 
@@ -14,7 +15,6 @@ from unrolled import Sequential, layers, load_model, saving
 from unrolled.datasets.stdlib import SYMBOLS, symbol_ids
 from unrolled.experiments.shared import small
 
-READY = "html[data-lab=ready]"
 CODE = '\0def parse(text, *, sep=","):\n\t"""Split.\r\n\f"""\n    return [x for x in text] # ~{}\n'
 DEFAULT = {"method": "all", "temperature": 1, "k": 5, "mass": 0.9}
 
@@ -70,33 +70,38 @@ def toy(browser, tmp_path_factory):
         assert seen.complaints() == []
 
 
-class opened:
-    """The page in the built book with this link, once it has written; no complaint at its end."""
+# All settings, so that nothing of an earlier test stays: a short text of a seed.
+START = "#p=def%20read(&m=all&t=0.7&k=5&q=0.9&s=7&n=60&u=&v=30"
+SECONDS = 120  # that a busy machine may take to write a text
+numbered = itertools.count()
 
-    def __init__(self, browser, site, link="", **context):
-        self.visit = visit(browser, f"file://{site}/lab-writing.html{link}", **context)
 
-    def __enter__(self):
-        self.seen = self.visit.__enter__()
-        ready(self.seen.page)
-        return self.seen.page
-
-    def __exit__(self, *failure):
-        complaints = self.seen.complaints()
-        self.visit.__exit__(*failure)
-        if failure == (None, None, None):
-            assert complaints == []
+@pytest.fixture(scope="module")
+def window(browser, site):
+    """The page in the built book, opened from its folder."""
+    with visit(browser, f"file://{site}/lab-writing.html{START}") as seen:
+        ready(seen.page)
+        yield seen.page
+        assert seen.complaints() == []
 
 
 @pytest.fixture
-def page(browser, site):
-    """The page, with a short text on it."""
-    with opened(browser, site, "#p=def%20read(&s=7&n=60") as page:
-        yield page
+def page(window):
+    """The page with a short text on it, at the end of which the reader looks."""
+    follow(window, START)
+    return window
+
+
+def follow(page, link):
+    """Follow a link to the same page, as if it stood in it."""
+    page.evaluate("document.documentElement.dataset.lab = 'left'")
+    page.evaluate("hash => { location.hash = hash; }", f"{link}&test={next(numbered)}")
+    ready(page)
 
 
 def ready(page):
-    page.wait_for_selector(READY, state="attached")
+    """Wait until all is written."""
+    page.wait_for_selector("html[data-lab=ready]", state="attached", timeout=SECONDS * 1000)
 
 
 def text(page):
@@ -233,11 +238,10 @@ def test_the_stored_network_computes_in_the_page_what_it_computes_in_unrolled(pa
     assert max(error, state_error) < 1e-5
 
 
-def test_each_character_is_the_one_that_the_seed_draws(browser, site):
-    link = "#p=import%20os%0A&s=11&n=150&t=0.8&m=nucleus&q=0.9"
-    with opened(browser, site, link) as page:
-        whole = text(page)
-        drawn = page.evaluate("Array.from({length: 150}, (_, n) => Lab.sampling.uniform(11, n))")
+def test_each_character_is_the_one_that_the_seed_draws(page):
+    follow(page, "#p=import%20os%0A&s=11&n=150&t=0.8&m=nucleus&q=0.9")
+    whole = text(page)
+    drawn = page.evaluate("Array.from({length: 150}, (_, n) => Lab.sampling.uniform(11, n))")
     prompt = "import os\n"
     assert whole.startswith(prompt)
     ids = symbol_ids("\0" + whole.replace("␀", "\0").replace("␌", "\f").replace("␍", "\r"))
@@ -255,11 +259,9 @@ def test_each_character_is_the_one_that_the_seed_draws(browser, site):
         assert begin - 1e-4 <= number <= ends[place] + 1e-4
 
 
-def test_a_seed_gives_the_same_text_again_and_another_another(page, browser, site):
+def test_a_seed_gives_the_same_text_again_and_another_another(page):
     first = text(page)
     assert len(first) == len("def read(") + 60
-    with opened(browser, site, "#p=def%20read(&s=7&n=60") as other:
-        assert text(other) == first
     page.fill("#lab-seed", "8")
     ready(page)
     assert text(page) != first
@@ -272,7 +274,7 @@ def test_a_seed_gives_the_same_text_again_and_another_another(page, browser, sit
     assert text(page) != first
 
 
-def test_how_a_text_came_about_does_not_change_it(page, browser, site):
+def test_how_a_text_came_about_does_not_change_it(page):
     for _ in range(5):
         page.click("#lab-on")
     page.fill("#lab-temperature", "1.5")
@@ -280,18 +282,21 @@ def test_how_a_text_came_about_does_not_change_it(page, browser, site):
     page.fill("#lab-temperature", "0.3")
     page.fill("#lab-prompt", "def write(")
     ready(page)
-    with opened(browser, site, "#p=def%20write(&s=7&n=65&t=0.3") as other:
-        assert text(other) == text(page)
+    found = text(page)
+    follow(page, "#p=&n=0")
+    follow(page, "#p=def%20write(&s=7&n=65&t=0.3")
+    assert text(page) == found
 
 
-def test_greedy_writing_depends_on_no_seed_and_no_temperature(browser, site):
-    with opened(browser, site, "#p=class%20A&s=1&n=40&m=greedy&t=2") as page:
-        first = text(page)
-        assert page.is_disabled("#lab-seed")
-        assert page.is_disabled("#lab-temperature")
-        assert [row[2] for row in odds(page)][:2] == ["100", "0"]
-    with opened(browser, site, "#p=class%20A&s=2&n=40&m=top-k&k=1&t=0.5") as page:
-        assert text(page) == first
+def test_greedy_writing_depends_on_no_seed_and_no_temperature(page):
+    follow(page, "#p=class%20A&s=1&n=40&m=greedy&t=2")
+    first = text(page)
+    assert page.is_disabled("#lab-seed")
+    assert page.is_disabled("#lab-temperature")
+    assert [row[2] for row in odds(page)][:2] == ["100", "0"]
+    follow(page, "#p=class%20A&s=2&n=40&m=top-k&k=1&t=0.5")
+    assert text(page) == first
+    assert page.is_enabled("#lab-seed")
 
 
 def test_the_selection_is_shown_in_the_table(page):
@@ -410,24 +415,23 @@ def test_a_long_prompt_is_cut_with_a_word_about_it(page):
     assert text(page)[:2000].endswith("the end")
 
 
-def test_a_very_long_text_is_written_while_the_page_stays_at_hand(browser, site):
-    with visit(browser, f"file://{site}/lab-writing.html#p=import&n=2000") as seen:
-        page = seen.page
-        until(page, "document.documentElement.dataset.lab === 'writing'")
-        lengths = page.evaluate(
-            """() => new Promise((done) => {
-              const lengths = new Set();
-              const look = () => {
-                lengths.add(document.getElementById("lab-text").textContent.length);
-                if (document.documentElement.dataset.lab === "ready") done(lengths.size);
-                else setTimeout(look);
-              };
-              look();
-            })"""
-        )
-        assert lengths > 20  # it was shown as it grew, and the page could do other things
-        assert len(text(page)) == len("import") + 2000
-        assert page.locator("#lab-text span").count() < 20  # no unit: one colour, few elements
+def test_a_long_text_grows_before_the_readers_eyes(page):
+    lengths = page.evaluate(
+        """() => new Promise((done) => {
+          document.documentElement.dataset.lab = "left";
+          location.hash = "#p=import&n=1500&u=";
+          const lengths = new Set();
+          const look = () => {
+            lengths.add(document.getElementById("lab-text").textContent.length);
+            if (document.documentElement.dataset.lab === "ready") done(lengths.size);
+            else setTimeout(look);
+          };
+          look();
+        })"""
+    )
+    assert lengths > 20  # the page could do other things in between
+    assert len(text(page)) == len("import") + 1500
+    assert page.locator("#lab-text span").count() < 20  # no unit: one colour, few elements
 
 
 def test_the_colour_is_the_cell_state_of_the_unit(page):
@@ -501,8 +505,10 @@ def test_a_link_carries_the_text_and_all_settings(page, browser, site):
     link = page.input_value("#lab-out")
     shown = [settings(page), text(page)]
     assert len(set(shown[0])) == 8
-    with opened(browser, site, "#" + link.split("#")[1]) as other:
-        assert [settings(other), text(other)] == shown
+    with visit(browser, f"file://{site}/lab-writing.html#{link.split('#')[1]}") as seen:
+        ready(seen.page)
+        assert [settings(seen.page), text(seen.page)] == shown
+        assert seen.complaints() == []
 
 
 @pytest.mark.parametrize(
@@ -510,14 +516,21 @@ def test_a_link_carries_the_text_and_all_settings(page, browser, site):
     [
         "#p=",
         "#p=%zz%00x&m=boo&t=99&k=-3&q=x&s=1e99&n=-5&u=4000&v=7",
-        "#what-comes-next",
         "#p=x&t=NaN&n=3&u=1.5",
     ],
 )
-def test_a_mangled_link_does_no_harm(browser, site, link):
-    with opened(browser, site, link) as page:
-        assert all(name for name in settings(page)[1:6])
-        assert len(odds(page)) == 13
+def test_a_mangled_link_does_no_harm(page, link):
+    follow(page, link)
+    assert all(settings(page)[1:6])
+    assert len(odds(page)) == 13
+
+
+def test_a_link_within_the_page_changes_nothing(page):
+    choose(page)
+    shown = [settings(page), text(page)]
+    page.evaluate("location.hash = '#what-comes-next'")
+    page.wait_for_timeout(200)
+    assert [settings(page), text(page)] == shown
 
 
 def test_text_and_settings_survive_a_reload_and_back(page, site):
@@ -531,9 +544,8 @@ def test_text_and_settings_survive_a_reload_and_back(page, site):
     page.go_back()
     ready(page)
     assert [settings(page), text(page)] == shown
-    # A new link in the same window is followed.
-    page.goto(f"file://{site}/lab-writing.html#p=zip&n=0")
-    until(page, "document.getElementById('lab-text').textContent === 'zip'")
+    follow(page, "#p=zip&n=0")  # a new link in the same window
+    assert text(page) == "zip"
 
 
 def test_what_is_typed_is_sent_nowhere_and_stored_in_no_place_that_others_read(page):
@@ -556,6 +568,17 @@ def test_the_facts_are_those_of_the_stored_network(page):
     assert page.inner_text("#lab-units") == f"{len(arrays['weights'][2])} LSTM"
 
 
+def test_units_that_follow_the_code_are_named_as_recorded(tmp_path):
+    assert lab.named_units(tmp_path) == []
+    passed = {"unit": 17, "passes": True, "correlation": {"validation": 0.9, "test": -0.8}}
+    failed = {"unit": 18, "passes": False, "correlation": {"validation": 0.9, "test": 0.2}}
+    run = {"figures": {"properties": {"in_string": passed, "column": failed}}}
+    (tmp_path / "clamping-seed0.json").write_text(json.dumps(run), encoding="utf-8")
+    (named,) = lab.named_units(tmp_path)
+    assert (named["unit"], named["r"]) == (17, -0.8)
+    assert "string" in named["name"]
+
+
 def test_the_scripts_of_the_page_are_small():
     sizes = {
         name: len(script.encode()) for name, script in lab.export_writer(saving.STORED).items()
@@ -563,12 +586,14 @@ def test_the_scripts_of_the_page_are_small():
     print(f"lab: the network that writes {sum(sizes.values()):,} bytes")
     assert max(sizes.values()) <= 200_000
     assert sum(sizes.values()) <= lab.LIMIT
-    assert json.loads(lab.export_writer(saving.STORED)["writer.js"][11:-2])["symbols"]
 
 
 def test_a_phone_scrolls_nothing_sideways(browser, site):
     link = "#p=" + "x" * 200 + "&n=100&u=3"
-    with opened(browser, site, link, size=PHONE, has_touch=True) as page:
+    url = f"file://{site}/lab-writing.html{link}"
+    with visit(browser, url, size=PHONE, has_touch=True) as seen:
+        page = seen.page
+        ready(page)
         assert page.evaluate("document.documentElement.scrollWidth") == PHONE[0]
         page.locator("#lab-text").tap(position={"x": 60, "y": 30})
         assert page.is_visible("#lab-here")

@@ -31,6 +31,13 @@ PART = 160_000  # letters of base64 in a file, so that no script is large
 PAIRS = 16  # of the challenge set, of each kind: all would make the page too heavy
 LIMIT = 1_500_000  # bytes of all models and words of one page
 WRITER = "writer"  # the stored model of the page that writes
+FOLLOWED = {  # properties of code, by their names in the experiment `clamping`
+    "in_string": "inside a string",
+    "in_comment": "inside a comment",
+    "brackets": "open brackets",
+    "indentation": "indentation",
+    "column": "place in the line",
+}
 
 
 def packed(weight: np.ndarray, scale: np.ndarray) -> dict[str, Any]:
@@ -97,7 +104,20 @@ def export_readers(models: Path) -> dict[str, str]:
     return files
 
 
-def export_writer(models: Path) -> dict[str, str]:
+def named_units(results: Path) -> list[dict[str, Any]]:
+    """The units that follow a property of the code, as recorded: on test packages, too."""
+    path = results / "clamping-seed0.json"
+    if not path.exists():
+        return []
+    found = json.loads(path.read_text(encoding="utf-8"))["figures"]["properties"]
+    return [
+        {"unit": entry["unit"], "name": FOLLOWED[name], "r": entry["correlation"]["test"]}
+        for name, entry in found.items()
+        if entry["passes"]
+    ]
+
+
+def export_writer(models: Path, results: Path = ROOT / "results") -> dict[str, str]:
     """The scripts of the page that writes: writer.js and the weights."""
     header, about, files = described(models, WRITER)
     about["facts"] = {
@@ -105,7 +125,11 @@ def export_writer(models: Path) -> dict[str, str]:
         "minutes": header["settings"]["budget"] / 60,
         "bits": header["bits"][header["settings"]["measured_on"]],
     }
-    known = {"models": [about], "symbols": header["vocabulary"]}
+    known = {
+        "models": [about],
+        "symbols": header["vocabulary"],
+        "named": named_units(results),
+    }
     files["writer.js"] = f"Lab.data = {_json(known)};\n"
     return files
 
