@@ -25,7 +25,7 @@
   const NAMES = { "\0": "start of a file", "\t": "tab", "\n": "new line", "\f": "form feed" };
   Object.assign(NAMES, { "\r": "carriage return", " ": "space" });
   const GLYPHS = { "\0": "␀", "\t": "⇥", "\n": "↵", "\f": "␌", "\r": "␍", " ": "␣" };
-  const { clamp, number, node } = Lab.charts;
+  const { clamp, number, signed, node } = Lab.charts;
   const still = matchMedia("(prefers-reduced-motion: reduce)");
 
   const $ = (id) => document.getElementById(`lab-${id}`);
@@ -216,26 +216,49 @@
 
   // The text
 
-  const paper = { ids: [], unit: null, start: 0 }; // what the text shows
+  const paper = { ids: [], unit: null, start: 0, scale: 1 }; // what the text shows
+
+  /** The cell state at the ends of the colours: the first of 0.1, 0.2, 0.5, 1, ... above all. */
+  function scale() {
+    let most = 0;
+    for (let t = 1; state.unit !== null && t < network.ids.length; t++) {
+      most = Math.max(most, Math.abs(network.cellAt(t, state.unit)));
+    }
+    for (let ten = 0.1; ; ten *= 10) {
+      const round = [1, 2, 5].find((digit) => digit * ten >= most);
+      if (round) return round * ten;
+    }
+  }
 
   /** The colour of a step, from -LEVELS to LEVELS. */
   function level(t) {
     if (state.unit === null) return 0;
-    return Math.round(Math.tanh(network.cellAt(t, state.unit)) * LEVELS);
+    return Math.round((network.cellAt(t, state.unit) / paper.scale) * LEVELS);
   }
 
   function drawText() {
     const { ids } = network;
     const box = $("paper");
     const low = box.scrollTop + box.clientHeight > box.scrollHeight - 40;
-    const same = state.unit === paper.unit && start() === paper.start;
+    const now = { unit: state.unit, start: start(), scale: scale() };
+    const same = Object.entries(now).every(([name, value]) => value === paper[name]);
     if (!same || !paper.ids.every((id, t) => id === ids[t])) {
+      Object.assign(paper, now);
       $("text").replaceChildren();
       paper.ids = ids.slice(0, 1); // the start sign is not shown
     }
     for (let t = Math.max(paper.ids.length, 1); t < ids.length; t++) put($("text"), t);
-    Object.assign(paper, { ids: ids.slice(), unit: state.unit, start: start() });
+    paper.ids = ids.slice();
+    drawKey();
     if (low && at === null) box.scrollTop = box.scrollHeight;
+  }
+
+  /** What the ends of the colours mean. */
+  function drawKey() {
+    const end = number(paper.scale, paper.scale < 1 ? 1 : 0);
+    $("low").textContent = `−${end}`;
+    $("high").textContent = `+${end}`;
+    $("key").setAttribute("aria-label", `Orange is −${end}, no colour is 0, blue is +${end}`);
   }
 
   /** Put the character of step t at the end of the text, in a span with others of its colour. */
@@ -333,7 +356,7 @@
   /** The chosen unit's state after step t, in words. */
   function stateAt(t) {
     if (state.unit === null) return "";
-    return `; unit ${state.unit}: tanh(c) = ${number(Math.tanh(network.cellAt(t, state.unit)))}`;
+    return `; unit ${state.unit}: c = ${signed(network.cellAt(t, state.unit))}`;
   }
 
   /** What rounding leaves of nothing is nothing. */
