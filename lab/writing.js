@@ -42,6 +42,7 @@
   let playing = false;
   let waiting = null; // the timer of the next slice
   let pending = false; // whether that slice begins with an update
+  let whole = null; // to be called once when the text is what the state asks for
   let last = 0; // when the pace was last looked at
   let credit = 0; // parts of a character that the pace has allowed
   let cost = 0; // milliseconds that a character took
@@ -155,6 +156,10 @@
     const done = sure === goal;
     if (playing && done && state.length === MOST) pause(FULL);
     draw();
+    if (done && whole) {
+      whole();
+      whole = null;
+    }
     waiting = playing || !done ? setTimeout(catchUp, still.matches ? 100 : 15) : null;
     mark();
   }
@@ -164,13 +169,19 @@
     document.documentElement.dataset.lab = waiting === null ? "ready" : "writing";
   }
 
-  /** The state has changed: write what is missing. */
-  function update() {
+  /** The text has to become longer or shorter; without settings that changed it stays. */
+  function go() {
+    if (pending) sure = 0;
     pending = false;
     clearTimeout(waiting);
-    sure = 0;
     catchUp();
     save();
+  }
+
+  /** Settings have changed: any character may be another. */
+  function update() {
+    sure = 0;
+    go();
   }
 
   /** The state has changed, perhaps once more in a moment: a slider moves many times a second. */
@@ -190,7 +201,7 @@
     credit = 0;
     drawPlay();
     say("Writing.");
-    update();
+    go();
   }
 
   /** Stop, and say so: what has been written is what there is. */
@@ -506,11 +517,12 @@
     at = null;
     if (written() === MOST) return say(FULL);
     state.length = written() + 1;
-    update();
-    if (sure < start() + state.length) return; // a long prompt is still being read
-    const id = network.ids[end()];
-    const p = Lab.sampling.softmax(network.logitsAt(end() - 1))[id];
-    say(`${quoted(id)}, predicted with ${percent(p)} %`);
+    whole = () => {
+      const id = network.ids[end()];
+      const p = Lab.sampling.softmax(network.logitsAt(end() - 1))[id];
+      say(`${quoted(id)}, predicted with ${percent(p)} %`);
+    };
+    go();
   }
 
   function newPrompt(text) {
@@ -560,7 +572,7 @@
       pause();
       at = null;
       state.length = 0;
-      update();
+      go();
       say("Reset: the text is your beginning alone.");
     });
     $("step").addEventListener("input", () => goTo(Number($("step").value)));

@@ -510,7 +510,7 @@ def test_a_link_carries_the_text_and_all_settings(page, browser, site):
     page.click("#lab-link")
     link = page.input_value("#lab-out")
     shown = [settings(page), text(page)]
-    assert len(set(shown[0])) == 8
+    assert {"nucleus", "1.15", "0.35", "4321"} < set(shown[0])
     with visit(browser, f"file://{site}/lab-writing.html#{link.split('#')[1]}") as seen:
         ready(seen.page)
         assert [settings(seen.page), text(seen.page)] == shown
