@@ -112,8 +112,37 @@ def test_the_loss_and_its_gradients(page, p, y):
     assert answer["dz"] == pytest.approx(by_logit)
 
 
+def test_numbers_of_any_size_are_written_as_in_a_book(page):
+    values = [1, 0.05, 0.0123, 12, 345, 999.4, 1234, 9.6e-5, 3e-23, 4e17]
+    written = page.evaluate("(values) => values.map(Live.size).join(' ')", values)
+    assert written == "1 0.05 0.012 12 350 1000 1·10³ 1·10⁻⁴ 3·10⁻²³ 4·10¹⁷"
+
+
+def ends(page):
+    """Where the two curves of figure 4.5 end, as (x, y) in its drawing of 640 by 350."""
+    lines = page.locator("#fig-ch04-reach svg path:is(.thick, .dash)")
+    paths = lines.evaluate_all("all => all.map((path) => path.getAttribute('d'))")
+    found = [re.findall(r"([\d.]+) ([\d.]+)", path) for path in paths if path.count("L") > 2]
+    assert len(found) == 2
+    return [(float(x), float(y)) for x, y in (path[-1] for path in found)]
+
+
+def test_a_curve_ends_where_it_leaves_the_scale(page):
+    scale, inputs = page.locator("#fig-ch04-reach input").all()
+    for value, edge in (("0.5", 290), ("1.5", 20)):  # of the scale, below and above
+        scale.fill(value)
+        inputs.fill("0")
+        for x, y in ends(page):
+            assert x < 500
+            assert abs(y - edge) < 6
+        assert page.locator("#fig-ch04-reach svg path").count() == 7 + 4  # two arrows
+    scale.fill("0.9")
+    inputs.fill("0.1")
+    assert [x for x, _ in ends(page)] == [608, 608]
+
+
 @pytest.mark.parametrize("chapter", FIGURES)
-def test_the_picture_is_the_figure_at_its_start(page, chapter):
+def test_the_picture_is_the_figure_as_its_state_says(page, chapter):
     """UNROLLED_STILLS=1 writes the pictures anew."""
     drawn = page.evaluate(f"Live.figures['{FIGURES[chapter][0]}'].still")
     if "UNROLLED_STILLS" in os.environ:
@@ -140,6 +169,8 @@ def test_what_the_pictures_are_said_to_show(page):
 def test_keys_move_what_is_drawn(page):
     for name in NAMES:
         figure = page.locator(f"#{name}")
+        if name == "fig-ch02-steps":
+            figure.get_by_role("button", name="Next").click()
         slider = figure.locator("input[type=range]").first
         before = figure.locator("svg").inner_html(), figure.locator(".live-words").inner_text()
         slider.focus()
@@ -155,8 +186,9 @@ def test_keys_move_what_is_drawn(page):
 
 def test_buttons_step_through_time(page):
     network = page.locator("#fig-ch02-steps")
+    network.get_by_role("button", name="Next").click()
     network.get_by_role("button", name="Start").click()
-    assert network.get_by_role("button", name="Back").is_disabled()
+    assert network.locator(".live-words").inner_text().startswith("Before the first word")
     network.get_by_role("button", name="Next").click()
     assert network.locator(".live-words").inner_text().startswith("Step 1: the word is praise")
     gates = page.locator("#fig-ch05-sliders")
@@ -165,6 +197,19 @@ def test_buttons_step_through_time(page):
     gates.get_by_role("button", name="Keep").click()
     candidate = gates.locator("output").nth(2).inner_text()
     assert f"= {candidate};" in gates.locator(".live-words").inner_text()
+
+
+def test_a_button_that_can_do_nothing_keeps_the_focus(page):
+    network = page.locator("#fig-ch02-steps")
+    for name, presses in (("Start", 1), ("Next", 5), ("Back", 5)):
+        button = network.get_by_role("button", name=name)
+        button.focus()
+        for _ in range(presses):
+            page.keyboard.press("Enter")
+        assert button.get_attribute("aria-disabled") == "true"
+        assert button.evaluate("button => button === document.activeElement")
+        assert "undefined" not in network.locator(".live-words").inner_text()
+    assert network.get_by_role("button", name="Next").get_attribute("aria-disabled") == "false"
 
 
 @pytest.mark.parametrize("chapter", FIGURES)

@@ -4,13 +4,19 @@ Each page is opened once from a server and looked at from all sides (`audit`), a
 folder; the tests then ask what was seen. `make site-report` prints the figures.
 """
 
+import contextlib
+import io
 import re
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import axe_playwright_python
+import numpy as np
 import pytest
+import tinycss2
+from PIL import Image
 
 import diagrams
 import site_math
@@ -153,7 +159,7 @@ def test_the_lab_at_work_is_for_everyone_too(browser, site):
         page.check("#lab-alone")
         page.click("#lab-python")
         page.focus("#lab-map-c")
-        until(page, "document.querySelectorAll('#lab-notes li').length === 3")
+        until(page, "document.querySelectorAll('#lab-notes li').length === 4")
         assert from_all_sides(page) == ([], [])
 
 
@@ -235,12 +241,16 @@ def test_a_drawing_has_the_width_that_it_asks_for(browser, site):
 def test_a_style_sheet_keeps_what_may_be_used_and_nothing_else():
     css = (
         '@import "a.css";.used{a:b}.unused{c:d}p.used>.unused,p:not(.unused){e:f}'
-        '@media print{.unused{g:h}}.used::before{content:"{.unused}"}[data-x=".unused"]{i:j}'
+        "@media print{.unused{g:h}.used{k:l}}@supports (a:b){.unused{g:h}}"
+        '.used::before{content:"{.unused}"}[data-x=".unused"]{i:j}p:has(.unused){m:n}'
     )
-    assert "".join(site_styles.kept(css, {"used"})) == (
-        '@import "a.css";.used{a:b}p:not(.unused){e:f}'
+    rules = tinycss2.parse_stylesheet(css, **site_styles.BARE)
+    assert "".join(site_styles.kept(rules, {"used"})) == (
+        '@import "a.css";.used{a:b}p:not(.unused){e:f}@media print{.used{k:l}}'
         '.used::before{content:"{.unused}"}[data-x=".unused"]{i:j}'
     )
+    with pytest.raises(ValueError, match="line 1"):
+        list(site_styles.kept(tinycss2.parse_stylesheet("a{b:c}d", **site_styles.BARE), {"used"}))
 
 
 def test_a_fault_in_an_equation_stops_the_build():
@@ -275,6 +285,7 @@ def test_the_cover_shows_the_stored_model_and_the_recorded_gradients(tmp_path):
 # What a reader does.
 
 CHAPTER = "chapters/05-lstm.html"
+PLOTS = "chapters/04-vanishing-gradients.html"
 
 
 def test_colours_are_switched_and_remembered(browser, site):
@@ -296,20 +307,141 @@ def test_colours_are_switched_and_remembered(browser, site):
         assert seen.complaints() == []
 
 
+def ask(page, question):
+    """Type a question into the open search and wait for what is found."""
+    page.keyboard.type(question)
+    until(page, "document.querySelectorAll('.search-hit').length > 0")
+    return page.locator("#pst-search-dialog .search-hit")
+
+
+def marked(page):
+    """The words that are marked, in lower case."""
+    return {word.lower() for word in page.locator("mark.found").all_inner_texts()}
+
+
 @pytest.mark.parametrize("size", [DESKTOP, PHONE])
-def test_search_by_keyboard_finds_a_chapter_even_from_a_folder(browser, site, size):
+def test_search_by_keyboard_opens_a_section_with_its_words_marked(browser, site, size):
     with visit(browser, (site / CHAPTER).as_uri(), size=size) as seen:
         page = seen.page
-        page.keyboard.press("Control+k")
-        page.keyboard.type("clipping")
+        page.keyboard.press("/")
+        hits = ask(page, "pre or post padding")
+        until(page, "document.querySelector('.search-count').textContent !== ''")
+        assert "Arrow keys" in page.get_by_role("status").filter(has_text="places").inner_text()
+        first = hits.first.inner_text()
+        assert "Pad before or after the words?" in first
+        assert "Questions and answers" in first
         page.keyboard.press("Enter")
-        page.wait_for_selector("#search-results li a")
-        until(page, "document.querySelector('.search-summary').textContent !== ''")
-        hrefs = page.eval_on_selector_all("#search-results li a", "links => links.map(l => l.href)")
-        assert any("04-vanishing-gradients" in href for href in hrefs)
-        page.click("#search-results li a")
-        assert page.locator("h1").first.is_visible()
+        page.wait_for_url("**/chapters/*-faq.html#pad-before-or-after-the-words")
+        assert {"pad", "before", "after"} <= marked(page)
+        assert page.locator("#pad-before-or-after-the-words > h3").is_visible()
+        page.keyboard.press("Escape")
+        assert marked(page) == set()
         assert seen.complaints() == []
+
+
+def test_arrow_keys_choose_and_escape_goes_back(browser, site):
+    with visit(browser, (site / CHAPTER).as_uri()) as seen:
+        page = seen.page
+        focused = "document.activeElement.textContent || document.activeElement.name"
+        button = page.locator("#pst-primary-sidebar .search-button-field")
+        button.focus()
+        page.keyboard.press("Control+k")
+        hits = ask(page, "gru vs lstm")
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("ArrowDown")
+        assert page.evaluate(focused) == hits.nth(1).text_content()
+        page.keyboard.press("ArrowUp")
+        page.keyboard.press("ArrowUp")
+        assert page.evaluate(focused) == "q"
+        page.keyboard.press("Escape")
+        assert not page.get_by_role("dialog", name="Search the book").is_visible()
+        assert button.evaluate("button => button === document.activeElement")
+        page.keyboard.press("/")
+        page.keyboard.type("/xqzzy")  # in the field a slash is a letter
+        page.wait_for_selector("text=Nothing found.")
+        page.keyboard.press("Enter")  # and opens nothing
+        assert page.url.endswith(CHAPTER)
+        assert page.get_by_role("link", name="glossary", exact=True).is_visible()
+        assert seen.complaints() == []
+
+
+def test_a_hit_on_the_page_that_is_open_does_not_load_it_again(browser, site):
+    with visit(browser, (site / CHAPTER).as_uri()) as seen:
+        page = seen.page
+        page.evaluate("window.same = true")
+        page.keyboard.press("/")
+        hits = ask(page, "lstm equations")
+        hits.filter(has_text="The formulas").first.click()
+        until(page, "location.hash === '#the-formulas'")
+        assert page.evaluate("window.same")
+        assert marked(page)
+        assert not page.get_by_role("dialog", name="Search the book").is_visible()
+        # What is marked lies in the section itself.
+        assert page.locator("mark.found").count() == page.locator("#the-formulas mark").count()
+        assert seen.complaints() == []
+
+
+def test_search_is_for_everyone(browser, site):
+    with visit(browser, (site / CHAPTER).as_uri(), reduced_motion="reduce") as seen:
+        seen.page.keyboard.press("/")
+        ask(seen.page, "teacher forcing")
+        seen.page.wait_for_timeout(400)
+        assert from_all_sides(seen.page) == ([], [])
+    url = (site / "chapters/10-sequence-to-sequence.html").as_uri()
+    with visit(browser, f"{url}?mark=teacher+forcing#attention", reduced_motion="reduce") as seen:
+        assert seen.page.url == f"{url}#attention"
+        assert from_all_sides(seen.page) == ([], [])
+
+
+def test_the_search_is_loaded_when_it_is_used(browser, site):
+    loaded = "performance.getEntriesByType('resource').map((e) => e.name).join()"
+    with serve(site) as address, visit(browser, f"{address}/{CHAPTER}") as seen:
+        assert "find/" not in seen.page.evaluate(loaded)
+        seen.page.keyboard.press("/")
+        ask(seen.page, "dropout")
+        assert "find/index.js?" in seen.page.evaluate(loaded)
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE])
+def test_the_search_is_always_in_sight(browser, site, size):
+    name = next(name for name in PAGES if name.endswith("-faq.html"))
+    with visit(browser, (site / name).as_uri(), size=size) as seen:
+        page = seen.page
+        button = page.get_by_role("button", name=re.compile("^Search")).locator("visible=true")
+        page.evaluate("scrollTo(0, 5000)")
+        page.evaluate("document.querySelector('#pst-primary-sidebar').scrollTop = 9999")
+        page.wait_for_timeout(200)
+        covered = """(e) => {
+          const {x, y, width, height} = e.getBoundingClientRect();
+          return !e.contains(document.elementFromPoint(x + width / 2, y + height / 2));
+        }"""
+        assert button.count() == 1
+        assert not button.evaluate(covered)
+        if size == DESKTOP:  # where the chapters are hidden, it stands above the text
+            page.get_by_role("button", name="Chapters", exact=True).click()
+            page.wait_for_timeout(500)
+            assert button.count() == 1
+            assert not button.evaluate(covered)
+        button.click()
+        assert page.get_by_role("searchbox", name="Search the book").is_visible()
+
+
+def test_the_page_for_searching_answers_with_scripts_and_helps_without(browser, site):
+    url = (site / "search.html").as_uri() + "?q=peephole"
+    with visit(browser, url) as seen:
+        until(seen.page, "document.querySelectorAll('main .search-hit').length > 1")
+        assert seen.complaints() == []
+        seen.page.get_by_role("link", name=re.compile("^peephole")).first.click()
+        seen.page.wait_for_url("**/glossary.html#term-peephole")
+        assert "peephole" in marked(seen.page)
+    with visit(browser, url, java_script_enabled=False) as seen:
+        assert "scripts" in seen.page.locator("main noscript").inner_text()
+        seen.page.locator("main").get_by_role("link", name="index").click()
+        assert seen.page.locator("h1").inner_text() == "Index"
+        assert seen.complaints() == []
+    with visit(browser, (site / CHAPTER).as_uri(), java_script_enabled=False) as seen:
+        assert seen.page.locator("aside").get_by_role("link", name="Index").first.is_visible()
+        assert seen.page.get_by_role("button", name=re.compile("^Search")).count() == 0
 
 
 def test_code_is_copied(browser, site):
@@ -401,6 +533,99 @@ def test_the_keyboard_reaches_everything_and_the_focus_is_seen(browser, site):
                 unseen += [answer] if answer else []
             assert unseen == [], name
             assert seen.page.evaluate(missed) == [], name
+
+
+def colour(page, name: str) -> list[int]:
+    """A colour of the page's body, as red, green, blue."""
+    found = page.evaluate(f"getComputedStyle(document.body).{name}")
+    return [int(part) for part in re.findall(r"\d+", found)[:3]]
+
+
+def drawn(pdf: bytes) -> list[bytes]:
+    """What the pages of a PDF draw, page by page: text, paths and their colours."""
+    streams = re.findall(rb"stream\r?\n(.*?)\r?\nendstream", pdf, flags=re.DOTALL)
+    opened = []
+    for stream in streams:
+        with contextlib.suppress(zlib.error):  # a font, a picture
+            opened.append(zlib.decompress(stream))
+    return [content for content in opened if b"\nBT\n" in content]
+
+
+def test_what_is_printed_depends_on_no_theme_and_no_fading(browser, site):
+    url = (site / CHAPTER).as_uri()
+    prints = []
+    for settings in ({"reduced_motion": "reduce"}, {}, {"theme": "dark"}):
+        with visit(browser, url, **settings) as seen:
+            prints.append(drawn(seen.page.pdf(format="A4", print_background=True)))
+            theme = seen.page.evaluate("document.documentElement.dataset.theme")
+            assert theme == settings.get("theme", "light")  # again, after the print
+    assert sum(page.count(b"Tj") + page.count(b"TJ") for page in prints[0]) > 2000
+    assert prints[1] == prints[0]
+    assert prints[2] == prints[0]
+
+
+def test_folded_code_is_seen_in_a_print_as_soon_as_it_opens(browser, site):
+    with visit(browser, (site / CHAPTER).as_uri(), theme="dark") as seen:
+        page = seen.page
+        page.emulate_media(media="print")
+        folded = page.locator("details.hide .cell_input, details.hide div.highlight")
+        assert folded.count() > 0
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        opacities = folded.evaluate_all("all => all.map((code) => getComputedStyle(code).opacity)")
+        assert set(opacities) == {"1"}
+        ink, paper = colour(page, "color"), colour(page, "backgroundColor")
+        assert max(ink) < 100
+        assert min(paper) > 200
+        page.evaluate("dispatchEvent(new Event('afterprint'))")
+        assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+
+
+def test_without_scripts_dark_systems_get_a_light_page_and_phones_the_chapters(browser, site):
+    url = (site / CHAPTER).as_uri()
+    with visit(browser, url, theme="dark", size=PHONE, java_script_enabled=False) as seen:
+        page = seen.page
+        drawing = page.locator("article img[src$='.svg']").first
+        drawing.scroll_into_view_if_needed()
+        shades = np.asarray(Image.open(io.BytesIO(drawing.screenshot())).convert("L"))
+        assert np.median(shades) > 200
+        links = page.locator("#pst-primary-sidebar a")
+        assert links.count() > 10
+        last = links.last
+        last.scroll_into_view_if_needed()
+        assert last.is_visible()
+        box = last.bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= PHONE[0]
+        below = page.locator("article").bounding_box()
+        assert box["y"] > below["y"] + below["height"]
+        last.click()
+        assert page.url != url
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_plot_has_the_ground_of_its_page(browser, site, theme):
+    with visit(browser, (site / PLOTS).as_uri(), theme=theme) as seen:
+        plot = seen.page.locator("article img[src$='.png']").first
+        plot.scroll_into_view_if_needed()
+        shades = np.asarray(Image.open(io.BytesIO(plot.screenshot())).convert("RGB"), int)
+        ground = colour(seen.page, "backgroundColor")
+        own = np.median(shades.reshape(-1, 3), axis=0)
+        assert np.abs(own - ground).max() < 12
+        # Blue is blue in both: more of it than of red, in some of the plot.
+        assert (shades[..., 2] - shades[..., 0] > 80).mean() > 0.001
+
+
+def test_figures_and_equations_of_the_appendices_are_no_chapters(site):
+    for name in (path for path in names(site) if path.startswith("chapters/")):
+        page = (site / name).read_text(encoding="utf-8")
+        figures = re.findall(r'caption-number">Fig\.\xa0(\S+?)\s*<', page)
+        equations = re.findall(r'class="eqno">\(([^)]*)\)', page)
+        appendix = name.startswith("chapters/a")
+        number = r"A\.\d+" if appendix else rf"{int(name[9:11])}\.\d+"
+        assert all(re.fullmatch(number, found) for found in figures + equations), name
+    errata = (site / "chapters/a1-errata.html").read_text(encoding="utf-8")
+    assert "Fig.\xa0A.1" in errata
+    assert "(A.1)" in errata
 
 
 def test_a_page_prints_whole_and_without_its_menus(browser, site):

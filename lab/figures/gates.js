@@ -82,8 +82,8 @@ Live.lstmStates = function ({ f, i, g, o, c }) {
       const { f, i, g, o, c: old } = state;
       const { c, h } = Live.lstmStates(state);
       return (
-        `c = f · c + i · g = ${number(f)} · ${number(old)} + ${number(i)} · ${number(g)} = ` +
-        `${number(c)}; h = o · tanh(c) = ${number(o)} · tanh(${number(c)}) = ${number(h)}.`
+        `new c = f · old c + i · g = ${number(f)} · ${number(old)} + ${number(i)} · ${number(g)} = ` +
+        `${number(c)}; h = o · tanh(new c) = ${number(o)} · tanh(${number(c)}) = ${number(h)}.`
       );
     },
   });

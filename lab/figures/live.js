@@ -4,7 +4,8 @@
  * controls where the picture stood. A figure has
  *   title    in a few words
  *   size     [width, height] of the drawing
- *   state    what the controls change
+ *   state    what the controls change; the picture shows it so
+ *   begin    what of it is otherwise once the figure moves, or nothing
  *   controls (add) => …         with add.slider, add.buttons, add.choice
  *   draw     (pen, state) => …  with pen("circle", {…}, "text")
  *   words    (state) => the same in a sentence
@@ -72,12 +73,12 @@ var Live = (function () {
     return (Number(text) === 0 ? text.replace("-", "") : text).replace("-", "−");
   };
 
-  /** Numbers over many sizes, as 3·10⁻⁵. */
+  /** Positive numbers of any size: 0.05, 350, 3·10⁻⁵. */
   function size(value) {
-    if (value >= 0.01 && value < 1000) return value.toPrecision(2).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
-    const power = Math.floor(Math.log10(value));
-    const raised = String(power).replace(/./g, (d) => (d === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[d]));
-    return `${Math.round(value / 10 ** power)}·10${raised}`;
+    if (value >= 0.01 && value < 1000) return String(Number(value.toPrecision(2)));
+    const [digit, power] = value.toExponential(0).split("e");
+    const raised = String(Number(power)).replace(/./g, (d) => (d === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[d]));
+    return `${digit}·10${raised}`;
   }
 
   const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
@@ -133,13 +134,15 @@ var Live = (function () {
           input.setAttribute("aria-valuetext", `${show(state[name])}. ${words.textContent}`);
         });
       },
-      /** Buttons, each with what it does to the state; off(state) says when it can do nothing. */
+      /** Buttons, each with what it does to the state; off(state) says when it can do nothing.
+       * Such a button keeps the focus: a reader at the keyboard would else be sent to the page's top. */
       buttons(label, all) {
         const group = node("div", { class: "live-buttons", role: "group", "aria-label": label });
         for (const [name, act, off] of all) {
           const button = node("button", { type: "button" }, name);
-          button.addEventListener("click", () => change(act(state), true));
-          if (off) followers.push(() => (button.disabled = off(state)));
+          const idle = () => Boolean(off && off(state));
+          button.addEventListener("click", () => idle() || change(act(state), true));
+          if (off) followers.push(() => button.setAttribute("aria-disabled", idle()));
           group.append(button);
         }
         panel.append(group);
@@ -160,6 +163,7 @@ var Live = (function () {
     figure.controls(add);
     draw();
     figure.still = still(svg, figure.title);
+    if (figure.begin) change(figure.begin);
     svg.setAttribute("aria-label", figure.title); // the words below it say what it shows
     (picture.closest("a") || picture).replaceWith(svg, words, panel, status);
     place.classList.add("live-figure");

@@ -3,7 +3,7 @@
 
 (function () {
   const [H, D, T] = [16, 8, 101];
-  const { number, size, clamp } = Live;
+  const { number, size } = Live;
 
   /** Normal random numbers from a seed. */
   function normals(seed, count) {
@@ -72,8 +72,14 @@
   const network = Live.network();
   const [LEFT, RIGHT, TOP, BOTTOM, LOW, HIGH] = [66, 608, 20, 290, -16, 8];
   const x = (back) => LEFT + ((RIGHT - LEFT) * back) / (T - 1);
-  const y = (power) => BOTTOM - ((BOTTOM - TOP) * (clamp(power, LOW, HIGH) - LOW)) / (HIGH - LOW);
-  const path = (values) => Live.curve(values.map((v, back) => [x(back), y(Math.log10(v))]));
+  const y = (power) => BOTTOM - ((BOTTOM - TOP) * (power - LOW)) / (HIGH - LOW);
+  const fits = (value) => Math.log10(value) >= LOW && Math.log10(value) <= HIGH;
+  /** The places of values as far as they lie on the scale. */
+  const places = (values) => {
+    const end = values.findIndex((value) => !fits(value));
+    const shown = end < 0 ? values : values.slice(0, end);
+    return shown.map((value, back) => [x(back), y(Math.log10(value))]);
+  };
 
   Live.start("fig-ch04-reach", {
     title: "How far a gradient reaches back",
@@ -95,10 +101,18 @@
       pen("text", { class: "small", x: (LEFT + RIGHT) / 2, y: BOTTOM + 50 }, "steps back");
       const norms = Live.gradientNorms(network, scale, inputs);
       const bound = norms.map((_, back) => scale ** back);
-      pen("path", { class: "line dash", d: path(bound) });
-      pen("path", { class: `line thick ${norms[T - 1] > 1 ? "down" : "up"}`, d: path(norms) });
-      const above = clamp(y(Math.log10(bound[T - 1])) - 12, TOP + 14, BOTTOM - 12);
-      pen("text", { class: "small right", x: RIGHT, y: above }, "bound");
+      const curves = { "line dash": bound, [`line thick ${norms[T - 1] > 1 ? "down" : "up"}`]: norms };
+      for (const [kind, values] of Object.entries(curves)) {
+        const shown = places(values);
+        pen("path", { class: kind, d: Live.curve(shown) });
+        if (shown.length === T) continue;
+        const [end, height] = shown[shown.length - 1]; // an arrow: it goes on beyond the scale
+        const way = height < (TOP + BOTTOM) / 2 ? -1 : 1;
+        pen("path", { class: kind.replace(" dash", ""), d: `M${end - 6} ${height - 8 * way}L${end} ${height}L${end + 6} ${height - 8 * way}` });
+      }
+      const [end, height] = places(bound).pop();
+      const name = { class: "small right", x: Math.min(end + 66, RIGHT), y: Math.max(height - 12, TOP + 14) };
+      pen("text", name, "bound");
     },
     words({ scale, inputs }) {
       const norms = Live.gradientNorms(network, scale, inputs);

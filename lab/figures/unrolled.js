@@ -19,6 +19,7 @@ Live.rnnStates = function (x, U) {
     title: "A recurrent network over four words",
     size: [640, 280],
     state: { step: 4, U: 1, x1: 1, x2: 0, x3: -1, x4: 0 },
+    begin: { step: 0 },
     controls(add) {
       add.buttons("Steps", [
         ["Start", () => ({ step: 0 }), ({ step }) => step === 0],
@@ -57,7 +58,7 @@ Live.rnnStates = function (x, U) {
       const x = [state.x1, state.x2, state.x3, state.x4];
       const h = [0, ...Live.rnnStates(x, state.U)];
       const t = state.step;
-      if (t === 0) return "Before the first word the state is 0.";
+      if (t === 0) return "Before the first word the state is 0. “Next” reads a word.";
       return (
         `Step ${t}: the word is ${WORDS.get(x[t - 1])}, so ` +
         `h = tanh(${signed(x[t - 1], 0)}\u00a0·\u00a01 + ${signed(h[t - 1])}\u00a0·\u00a0${signed(state.U, 1)}) = ` +
