@@ -28,6 +28,7 @@ LONG = (
     "test_twins.py",
     "test_run.py",
     "test_lab.py",
+    "test_lab_writing.py",
     "test_model_keras.py",
     "test_experiments_best.py",
     "test_seq2seq.py",

@@ -163,6 +163,17 @@ def test_the_lab_at_work_is_for_everyone_too(browser, site):
         assert from_all_sides(page) == ([], [])
 
 
+def test_the_lab_that_writes_is_for_everyone_too(browser, site):
+    link = "#p=def%20%E2%80%9Cquote%E2%80%9D(%C3%A9%20" + "w" * 90 + "&m=nucleus&n=200&u=3&t=1.5"
+    with visit(browser, (site / "lab-writing.html").as_uri() + link) as seen:
+        page = seen.page
+        page.wait_for_selector("html[data-lab=ready]", state="attached")
+        page.press("#lab-step", "ArrowLeft")
+        page.click("#lab-link")
+        until(page, "document.querySelectorAll('#lab-notes li').length === 2")
+        assert from_all_sides(page) == ([], [])
+
+
 def test_nothing_scrolls_sideways_but_boxes_of_their_own(audit):
     assert audit.sticking == []
 
@@ -509,7 +520,8 @@ def test_the_keyboard_reaches_everything_and_the_focus_is_seen(browser, site):
       .filter((e) => e.checkVisibility({visibilityProperty: true}) && e.tabIndex >= 0 && !e.disabled
         && !("reached" in e.dataset) && !(e.type === "radio" && !e.checked))  // arrows reach these
       .map((e) => e.outerHTML.slice(0, 100))"""
-    for name in ("index.html", "chapters/02-core-concepts.html", "lab.html", "search.html"):
+    labs = ("lab.html", "lab-writing.html")
+    for name in ("index.html", "chapters/02-core-concepts.html", *labs, "search.html"):
         with visit(browser, (site / name).as_uri()) as seen:
             unseen = []
             seen.page.evaluate("document.activeElement.blur()")
