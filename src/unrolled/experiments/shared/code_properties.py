@@ -11,8 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from unrolled.activations import Array
-
 # From Python 3.12 on an f-string is many tokens, from 3.14 on a t-string.
 OPENS = ("FSTRING_START", "TSTRING_START")
 CLOSES = ("FSTRING_END", "TSTRING_END")
@@ -29,12 +27,12 @@ class Properties(NamedTuple):
     there, False and 0.
     """
 
-    in_string: Array
-    in_comment: Array
-    brackets: Array
-    indentation: Array
-    column: Array
-    tokenized: Array
+    in_string: np.ndarray
+    in_comment: np.ndarray
+    brackets: np.ndarray
+    indentation: np.ndarray
+    column: np.ndarray
+    tokenized: np.ndarray
 
 
 def properties(text: str) -> Properties:
