@@ -58,7 +58,7 @@ def leftovers(page: BeautifulSoup) -> None:
         ".dropdown-download-buttons"
     )
     source = page.select_one('.dropdown-download-buttons a[href$=".ipynb"]')
-    notebook = "" if source is None else str(source["href"])
+    notebook = "" if source is None else str(source["href"]).replace("_sources", "notebooks")
     buttons = page.select_one(".article-header-buttons")
     for tag in page.select(unused):
         tag.decompose()

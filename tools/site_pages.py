@@ -18,6 +18,7 @@ from pathlib import Path
 from bs4 import BeautifulSoup
 from sphinx.application import Sphinx
 
+import notebooks
 import site_math
 import site_run
 import site_styles
@@ -84,6 +85,8 @@ def finish(app: Sphinx, failure: Exception | None) -> None:
             remove(path)
     shutil.copyfile(Path(app.srcdir) / "cover" / "preview.png", out / "_static" / "preview.png")
     correct_all(out)
+    notebooks.write(app, out)
+    remove(out / "_sources")  # those notebooks are what a reader downloads
     site_styles.trim(out)
 
 
