@@ -202,5 +202,16 @@ var Lab = (function () {
     return { lstm, gru, rnn }[model.kind](model, ids, broken);
   }
 
-  return { START, UNKNOWN, tokenize, encode, load, receive, sigmoid, read, lstmSums, unitOrder };
+  const STUDENT = 2.0395; // 97.5 % of Student's t lie below it, with 31 degrees of freedom
+
+  /** The mean of 32 numbers and how far its 95 % interval reaches to either side. */
+  function meanOf(values) {
+    const n = values.length;
+    const mean = values.reduce((sum, value) => sum + value, 0) / n;
+    const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+    return { mean, reach: STUDENT * Math.sqrt(squares / (n - 1) / n) };
+  }
+
+  const reading = { read, lstmSums, unitOrder, meanOf };
+  return { START, UNKNOWN, tokenize, encode, load, receive, sigmoid, ...reading };
 })();
