@@ -86,27 +86,117 @@
     });
   }
 
+  /* The search: its scripts, with the index of the book, are loaded when a reader opens it. */
   function search() {
     const box = one("#pst-search-dialog");
     if (!box) return;
     dialog(box);
+    const own = one("main form.bd-search"); // the page for searching has a field of its own
+    const region = own ? own.parentElement : box;
+    const field = region.querySelector("form.bd-search input");
+    const says = region.querySelector(".search-count");
+    const parts = ["minisearch", "stemmer", "engine", "index", "panel"];
+    let loading = null;
+    function load(name) {
+      return new Promise((done, refused) => {
+        const script = element("script", { src: `${box.dataset.find}${name}.js?${box.dataset.version}` });
+        script.onload = done;
+        script.onerror = refused;
+        document.head.append(script);
+      });
+    }
+    function ready() {
+      loading =
+        loading ||
+        parts
+          .reduce((before, name) => before.then(() => load(name)), Promise.resolve())
+          .then(() => window.Find.panel(region))
+          .catch(() => {
+            says.textContent = "The index could not be loaded.";
+            loading = null;
+          });
+    }
     const apple = /Mac|iPhone|iPad/.test(navigator.platform);
     if (apple) all(".kbd-shortcut__modifier").filter((k) => k.textContent === "Ctrl").forEach((k) => (k.textContent = "⌘"));
     function open() {
-      const field = one("main form.bd-search input") || box.querySelector("input");
-      if (box.contains(field) && !box.open) box.showModal();
+      if (region === box && !box.open) box.showModal();
       field.focus();
       field.select();
+      ready();
     }
     all(".search-button__button").forEach((button) => button.addEventListener("click", open));
     addEventListener("keydown", (press) => {
       const modifier = apple ? press.metaKey : press.ctrlKey;
-      if (modifier && !press.shiftKey && !press.altKey && press.key.toLowerCase() === "k") {
-        press.preventDefault();
-        if (box.open) box.close();
-        else open();
-      }
+      const typing = press.target.closest && press.target.closest("input, textarea, select, [contenteditable]");
+      const slash = press.key === "/" && !typing && !press.ctrlKey && !press.metaKey && !press.altKey;
+      const letter = modifier && !press.shiftKey && !press.altKey && press.key.toLowerCase() === "k";
+      if (!slash && !letter) return;
+      press.preventDefault();
+      if (letter && box.open) box.close();
+      else open();
     });
+    // Escape closes at once, where a browser would first empty the field.
+    box.addEventListener("keydown", (press) => {
+      if (press.key !== "Escape") return;
+      press.preventDefault();
+      box.close();
+    });
+    field.addEventListener("input", ready, { once: true });
+    if (own) {
+      field.value = new URLSearchParams(location.search).get("q") || "";
+      field.focus();
+      if (field.value) ready();
+    }
+  }
+
+  /* Mark the words that a reader came for, in the section that the address names. */
+  function marks() {
+    const UNMARKED = "mjx-container, script, style, svg, button, textarea, select, .run-bar, .headerlink";
+    function clear() {
+      all("mark.found").forEach((mark) => {
+        const parent = mark.parentNode;
+        mark.replaceWith(...mark.childNodes);
+        parent.normalize();
+      });
+    }
+    /* The parts of the page that belong to an anchor: a section without those in it, a term and its meaning. */
+    function parts(anchor) {
+      const target = anchor && document.getElementById(anchor);
+      if (!target) return [];
+      if (target.matches("dt")) return [target, target.nextElementSibling].filter(Boolean);
+      return Array.from(target.matches("section") ? target.children : [target]).filter((child) => !child.matches("section"));
+    }
+    function mark(words, anchor) {
+      clear();
+      const wanted = new Set(words);
+      const plain = (word) => word.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
+      const texts = [];
+      parts(anchor).forEach((part) => {
+        const walker = document.createTreeWalker(part, NodeFilter.SHOW_TEXT);
+        while (walker.nextNode()) {
+          if (!walker.currentNode.parentElement.closest(UNMARKED)) texts.push(walker.currentNode);
+        }
+      });
+      texts.forEach((text) => {
+        const found = Array.from(text.data.matchAll(/[\p{L}\p{N}]+/gu)).filter(([word]) => wanted.has(plain(word)));
+        found.reverse().forEach((match) => {
+          text.splitText(match.index + match[0].length);
+          const word = text.splitText(match.index);
+          const marked = element("mark", { className: "found" });
+          word.replaceWith(marked);
+          marked.append(word);
+        });
+      });
+    }
+    document.addEventListener("mark", (event) => mark(event.detail.words, decodeURIComponent(event.detail.anchor)));
+    addEventListener("keydown", (press) => {
+      if (press.key === "Escape") clear();
+    });
+    const words = new URLSearchParams(location.search).get("mark");
+    if (words) {
+      mark(words.split(" "), decodeURIComponent(location.hash.slice(1)));
+      history.replaceState(null, "", location.pathname + location.hash); // a link that is passed on marks nothing
+    }
   }
 
   /* A button on every block of code to read, none on what code printed. */
@@ -241,6 +331,7 @@
   sidebar(one(".primary-toggle"), one("#pst-primary-sidebar"), one("#pst-primary-sidebar-modal"), 992);
   sidebar(one(".secondary-toggle"), one("#pst-secondary-sidebar"), one("#pst-secondary-sidebar-modal"), 1200);
   search();
+  marks();
   copying();
   scrollers();
   contents();

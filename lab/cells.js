@@ -52,7 +52,7 @@ var Lab = (function () {
 
   const folder = document.currentScript.src.replace(/[^/]*$/, "");
   const models = {}; // kind -> a promise of the model
-  const parts = {}; // kind -> the pieces of its embeddings
+  const parts = {}; // kind -> the pieces of its weights
 
   /** What a file such as lstm-0.js hands over. */
   function receive(kind, number, letters) {
@@ -76,9 +76,13 @@ var Lab = (function () {
       parts[kind] = [];
       const names = Array.from({ length: model.parts }, (_, number) => `${kind}-${number}.js`);
       await Promise.all(names.map(loadScript));
-      const { embeddings, ...others } = model.weights;
-      const weights = { embeddings: decode({ ...embeddings, data: parts[kind].join("") }) };
-      for (const [name, packed] of Object.entries(others)) weights[name] = decode(packed);
+      const letters = parts[kind].join("");
+      const weights = {};
+      let at = 0;
+      for (const [name, packed] of Object.entries(model.weights)) {
+        weights[name] = decode({ ...packed, data: letters.slice(at, at + packed.letters) });
+        at += packed.letters;
+      }
       delete parts[kind];
       return { ...model, weights };
     })();
@@ -212,6 +216,7 @@ var Lab = (function () {
     return { mean, reach: STUDENT * Math.sqrt(squares / (n - 1) / n) };
   }
 
-  const reading = { read, lstmSums, unitOrder, meanOf };
-  return { START, UNKNOWN, tokenize, encode, load, receive, sigmoid, ...reading };
+  const words = { START, UNKNOWN, tokenize, encode };
+  const computed = { addProduct, read, lstmSums, unitOrder, meanOf };
+  return { ...words, load, receive, sigmoid, ...computed };
 })();

@@ -13,7 +13,8 @@ import unrolled
 # What the page shows whole, and what only the library itself uses.
 SHOWN = {"activations", "cells", "initializers", "gradcheck", "layers", "losses", "optimizers"}
 SHOWN |= {"datasets", "figures", "inspection"}
-INTERNAL = {"base", "batches", "buffers", "engine", "experiments", "extras", "kernels", "model"}
+INTERNAL = {"__main__", "base", "batches", "buffers", "commands", "engine", "experiments"}
+INTERNAL |= {"extras", "kernels", "model"}
 INTERNAL |= {"recurrent", "refusals", "saving", "seeding", "tables", "threads", "training"}
 
 SOURCE = re.compile(r"chapters? \w*\d|\beq-|\b(19|20)\d\d\b|keras", re.IGNORECASE)

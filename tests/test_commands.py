@@ -33,10 +33,16 @@ HERE = {
     ".venv/bin/python -m unrolled.experiments imdb --model lstm --seed 0",
 }
 BY_TEST_WHEEL = {"pip install .", 'pip install ".[fast]"'}  # what they bring, without a download
+BY_TEST_WHEEL |= {'pip install ".[serve]"'}
+BY_TEST_CONSOLE = {
+    'unrolled read "A slow start, but the ending is wonderful."',
+    'unrolled write --prompt "def " --temperature 0.5',
+}
+BY_TEST_SERVE = {"unrolled serve"}
 
 
 def test_every_command_of_the_readme_is_run_by_someone():
-    assert set(shown_commands()) == BY_CI | HERE | BY_TEST_WHEEL
+    assert set(shown_commands()) == BY_CI | HERE | BY_TEST_WHEEL | BY_TEST_CONSOLE | BY_TEST_SERVE
     assert set((ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()) >= BY_CI
 
 

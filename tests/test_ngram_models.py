@@ -41,6 +41,17 @@ def test_a_text_is_scored_symbol_by_symbol(make) -> None:
     np.testing.assert_allclose(2 ** model.log2_probabilities(text), one_by_one, rtol=1e-12)
 
 
+@MODELS
+def test_many_contexts_at_once_are_each_context_alone(make) -> None:
+    model = make(TEXT, 3, SYMBOLS)
+    for k in (0, 1, 3, 6):
+        contexts = np.random.default_rng(k).integers(0, SYMBOLS, (20, k))
+        together = model.next_probabilities(contexts)
+        assert together.shape == (20, SYMBOLS)
+        alone = [model.next_probabilities(context) for context in contexts]
+        np.testing.assert_array_equal(together, alone)
+
+
 def test_witten_bell_by_hand() -> None:
     """1 2 1 2 1 3: behind 1 stand 2, 2, 3, so n = 3 and m = 2."""
     ids = np.array([1, 2, 1, 2, 1, 3])

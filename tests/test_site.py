@@ -163,6 +163,17 @@ def test_the_lab_at_work_is_for_everyone_too(browser, site):
         assert from_all_sides(page) == ([], [])
 
 
+def test_the_lab_that_writes_is_for_everyone_too(browser, site):
+    link = "#p=def%20%E2%80%9Cquote%E2%80%9D(%C3%A9%20" + "w" * 90 + "&m=nucleus&n=200&u=3&t=1.5"
+    with visit(browser, (site / "lab-writing.html").as_uri() + link) as seen:
+        page = seen.page
+        page.wait_for_selector("html[data-lab=ready]", state="attached")
+        page.press("#lab-step", "ArrowLeft")
+        page.click("#lab-link")
+        until(page, "document.querySelectorAll('#lab-notes li').length === 2")
+        assert from_all_sides(page) == ([], [])
+
+
 def test_nothing_scrolls_sideways_but_boxes_of_their_own(audit):
     assert audit.sticking == []
 
@@ -296,20 +307,141 @@ def test_colours_are_switched_and_remembered(browser, site):
         assert seen.complaints() == []
 
 
+def ask(page, question):
+    """Type a question into the open search and wait for what is found."""
+    page.keyboard.type(question)
+    until(page, "document.querySelectorAll('.search-hit').length > 0")
+    return page.locator("#pst-search-dialog .search-hit")
+
+
+def marked(page):
+    """The words that are marked, in lower case."""
+    return {word.lower() for word in page.locator("mark.found").all_inner_texts()}
+
+
 @pytest.mark.parametrize("size", [DESKTOP, PHONE])
-def test_search_by_keyboard_finds_a_chapter_even_from_a_folder(browser, site, size):
+def test_search_by_keyboard_opens_a_section_with_its_words_marked(browser, site, size):
     with visit(browser, (site / CHAPTER).as_uri(), size=size) as seen:
         page = seen.page
-        page.keyboard.press("Control+k")
-        page.keyboard.type("clipping")
+        page.keyboard.press("/")
+        hits = ask(page, "pre or post padding")
+        until(page, "document.querySelector('.search-count').textContent !== ''")
+        assert "Arrow keys" in page.get_by_role("status").filter(has_text="places").inner_text()
+        first = hits.first.inner_text()
+        assert "Pad before or after the words?" in first
+        assert "Questions and answers" in first
         page.keyboard.press("Enter")
-        page.wait_for_selector("#search-results li a")
-        until(page, "document.querySelector('.search-summary').textContent !== ''")
-        hrefs = page.eval_on_selector_all("#search-results li a", "links => links.map(l => l.href)")
-        assert any("04-vanishing-gradients" in href for href in hrefs)
-        page.click("#search-results li a")
-        assert page.locator("h1").first.is_visible()
+        page.wait_for_url("**/chapters/*-faq.html#pad-before-or-after-the-words")
+        assert {"pad", "before", "after"} <= marked(page)
+        assert page.locator("#pad-before-or-after-the-words > h3").is_visible()
+        page.keyboard.press("Escape")
+        assert marked(page) == set()
         assert seen.complaints() == []
+
+
+def test_arrow_keys_choose_and_escape_goes_back(browser, site):
+    with visit(browser, (site / CHAPTER).as_uri()) as seen:
+        page = seen.page
+        focused = "document.activeElement.textContent || document.activeElement.name"
+        button = page.locator("#pst-primary-sidebar .search-button-field")
+        button.focus()
+        page.keyboard.press("Control+k")
+        hits = ask(page, "gru vs lstm")
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("ArrowDown")
+        assert page.evaluate(focused) == hits.nth(1).text_content()
+        page.keyboard.press("ArrowUp")
+        page.keyboard.press("ArrowUp")
+        assert page.evaluate(focused) == "q"
+        page.keyboard.press("Escape")
+        assert not page.get_by_role("dialog", name="Search the book").is_visible()
+        assert button.evaluate("button => button === document.activeElement")
+        page.keyboard.press("/")
+        page.keyboard.type("/xqzzy")  # in the field a slash is a letter
+        page.wait_for_selector("text=Nothing found.")
+        page.keyboard.press("Enter")  # and opens nothing
+        assert page.url.endswith(CHAPTER)
+        assert page.get_by_role("link", name="glossary", exact=True).is_visible()
+        assert seen.complaints() == []
+
+
+def test_a_hit_on_the_page_that_is_open_does_not_load_it_again(browser, site):
+    with visit(browser, (site / CHAPTER).as_uri()) as seen:
+        page = seen.page
+        page.evaluate("window.same = true")
+        page.keyboard.press("/")
+        hits = ask(page, "lstm equations")
+        hits.filter(has_text="The formulas").first.click()
+        until(page, "location.hash === '#the-formulas'")
+        assert page.evaluate("window.same")
+        assert marked(page)
+        assert not page.get_by_role("dialog", name="Search the book").is_visible()
+        # What is marked lies in the section itself.
+        assert page.locator("mark.found").count() == page.locator("#the-formulas mark").count()
+        assert seen.complaints() == []
+
+
+def test_search_is_for_everyone(browser, site):
+    with visit(browser, (site / CHAPTER).as_uri(), reduced_motion="reduce") as seen:
+        seen.page.keyboard.press("/")
+        ask(seen.page, "teacher forcing")
+        seen.page.wait_for_timeout(400)
+        assert from_all_sides(seen.page) == ([], [])
+    url = (site / "chapters/10-sequence-to-sequence.html").as_uri()
+    with visit(browser, f"{url}?mark=teacher+forcing#attention", reduced_motion="reduce") as seen:
+        assert seen.page.url == f"{url}#attention"
+        assert from_all_sides(seen.page) == ([], [])
+
+
+def test_the_search_is_loaded_when_it_is_used(browser, site):
+    loaded = "performance.getEntriesByType('resource').map((e) => e.name).join()"
+    with serve(site) as address, visit(browser, f"{address}/{CHAPTER}") as seen:
+        assert "find/" not in seen.page.evaluate(loaded)
+        seen.page.keyboard.press("/")
+        ask(seen.page, "dropout")
+        assert "find/index.js?" in seen.page.evaluate(loaded)
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE])
+def test_the_search_is_always_in_sight(browser, site, size):
+    name = next(name for name in PAGES if name.endswith("-faq.html"))
+    with visit(browser, (site / name).as_uri(), size=size) as seen:
+        page = seen.page
+        button = page.get_by_role("button", name=re.compile("^Search")).locator("visible=true")
+        page.evaluate("scrollTo(0, 5000)")
+        page.evaluate("document.querySelector('#pst-primary-sidebar').scrollTop = 9999")
+        page.wait_for_timeout(200)
+        covered = """(e) => {
+          const {x, y, width, height} = e.getBoundingClientRect();
+          return !e.contains(document.elementFromPoint(x + width / 2, y + height / 2));
+        }"""
+        assert button.count() == 1
+        assert not button.evaluate(covered)
+        if size == DESKTOP:  # where the chapters are hidden, it stands above the text
+            page.get_by_role("button", name="Chapters", exact=True).click()
+            page.wait_for_timeout(500)
+            assert button.count() == 1
+            assert not button.evaluate(covered)
+        button.click()
+        assert page.get_by_role("searchbox", name="Search the book").is_visible()
+
+
+def test_the_page_for_searching_answers_with_scripts_and_helps_without(browser, site):
+    url = (site / "search.html").as_uri() + "?q=peephole"
+    with visit(browser, url) as seen:
+        until(seen.page, "document.querySelectorAll('main .search-hit').length > 1")
+        assert seen.complaints() == []
+        seen.page.get_by_role("link", name=re.compile("^peephole")).first.click()
+        seen.page.wait_for_url("**/glossary.html#term-peephole")
+        assert "peephole" in marked(seen.page)
+    with visit(browser, url, java_script_enabled=False) as seen:
+        assert "scripts" in seen.page.locator("main noscript").inner_text()
+        seen.page.locator("main").get_by_role("link", name="index").click()
+        assert seen.page.locator("h1").inner_text() == "Index"
+        assert seen.complaints() == []
+    with visit(browser, (site / CHAPTER).as_uri(), java_script_enabled=False) as seen:
+        assert seen.page.locator("aside").get_by_role("link", name="Index").first.is_visible()
+        assert seen.page.get_by_role("button", name=re.compile("^Search")).count() == 0
 
 
 def test_code_is_copied(browser, site):
@@ -388,7 +520,8 @@ def test_the_keyboard_reaches_everything_and_the_focus_is_seen(browser, site):
       .filter((e) => e.checkVisibility({visibilityProperty: true}) && e.tabIndex >= 0 && !e.disabled
         && !("reached" in e.dataset) && !(e.type === "radio" && !e.checked))  // arrows reach these
       .map((e) => e.outerHTML.slice(0, 100))"""
-    for name in ("index.html", "chapters/02-core-concepts.html", "lab.html", "search.html"):
+    labs = ("lab.html", "lab-writing.html")
+    for name in ("index.html", "chapters/02-core-concepts.html", *labs, "search.html"):
         with visit(browser, (site / name).as_uri()) as seen:
             unseen = []
             seen.page.evaluate("document.activeElement.blur()")

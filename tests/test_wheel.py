@@ -1,6 +1,7 @@
 """What `pip install unrolled` brings, alone: a wheel in an environment that has nothing else."""
 
 import ast
+import json
 import os
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 NEEDED = ("numpy", "numpy.libs", "threadpoolctl.py", "tqdm")  # and on a Mac no numpy.libs
 OPTIONAL = {
     *("IPython", "jupyter", "keras", "matplotlib", "numba", "pandas", "pooch", "requests"),
-    *("scipy", "sklearn", "tensorflow", "torch", "tqdm"),
+    *("scipy", "sklearn", "starlette", "tensorflow", "torch", "tqdm", "uvicorn"),
 }
 
 
@@ -25,12 +26,16 @@ def source_files():
 
 @pytest.mark.parametrize("path", source_files(), ids=lambda path: path.stem)
 def test_what_is_optional_is_imported_when_it_is_used(path):
-    compiled = "kernels" in path.parts  # imported by the engine, when it is to be used
+    allowed: set[str] = set()
+    if "kernels" in path.parts:  # imported by the engine, when it is to be used
+        allowed = {"numba", "scipy"}
+    elif path.name == "service.py":  # imported by `unrolled serve`
+        allowed = {"starlette"}
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         names = [name.name for name in node.names] if isinstance(node, ast.Import) else []
         names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
         found = {name.partition(".")[0] for name in names} & OPTIONAL
-        assert found <= ({"numba", "scipy"} if compiled else set())
+        assert found <= allowed
 
 
 def test_no_experiment_imports_another():
@@ -128,10 +133,37 @@ def test_the_small_models_come_with_the_wheel(python, tmp_path, name):
     assert (done.stdout, done.stderr) == ("(1, 1)\n", "")
 
 
+def test_the_command_reads_a_review_on_the_wheel_alone(python, tmp_path):
+    code = "from unrolled.commands import main; main(['read', 'a wonderful film', '--json'])"
+    done = run(python, code, tmp_path)
+    assert done.stderr == ""
+    assert json.loads(done.stdout)["verdict"] == "positive"
+
+
+def test_a_command_that_lacks_its_extra_says_so_in_a_sentence(python, tmp_path):
+    code = "import sys; from unrolled.commands import main; sys.exit(main(['serve']))"
+    done = run(python, code, tmp_path)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert 'pip install "unrolled[serve]"' in line
+
+
+def test_the_wheel_brings_the_command(wheel):
+    entry = next(name for name in zipfile.ZipFile(wheel).namelist() if "entry_points" in name)
+    assert "unrolled = unrolled.commands:main" in zipfile.ZipFile(wheel).read(entry).decode()
+
+
 def test_the_challenge_set_comes_with_the_wheel(python, tmp_path):
     code = "from unrolled import datasets; print(len(datasets.load_challenge()))"
     done = run(python, code, tmp_path)
     assert (done.stdout, done.stderr) == ("512\n", "")
+
+
+def test_the_measured_series_come_with_the_wheel(python, tmp_path):
+    code = "from unrolled.datasets import load_series as load; print(*map(len, (load('co2').dates, "
+    code += "load('elnino').dates)))"
+    done = run(python, code, tmp_path)
+    assert (done.stdout, done.stderr) == ("526 732\n", "")
 
 
 def test_where_the_large_model_is_to_be_had_is_said(python, tmp_path):
@@ -145,6 +177,7 @@ def test_where_the_large_model_is_to_be_had_is_said(python, tmp_path):
         ("import unrolled; unrolled.set_engine('compiled')", "fast"),
         ("from unrolled import datasets; datasets.load_imdb()", "data"),
         ("from unrolled import figures; figures.lines({'a': [1, 2]}, 'x', 'y')", "book"),
+        ("from unrolled.commands import serve; serve.run(None)", "serve"),
     ],
 )
 def test_an_error_names_the_extra_that_is_missing(python, tmp_path, code, extra):
@@ -158,9 +191,11 @@ def test_the_wheel_holds_what_it_should_and_no_more(wheel):
     ours = {name for name in names if name.startswith("unrolled/") and name.endswith(".py")}
     expected = {path.relative_to(ROOT / "src").as_posix() for path in source_files()}
     assert ours == expected
+    small = {path.name for path in (ROOT / "models").glob("*.npz")} - {"best.npz"}
     assert {name for name in names if "models/" in name} == {
-        f"unrolled/models/{name}.npz" for name in ("gru", "lstm", "rnn")
+        f"unrolled/models/{name}" for name in small
     }
+    assert {"page.css", "page.html", "page.js"} <= {Path(name).name for name in names}
     assert wheel.stat().st_size < 4e6
 
 

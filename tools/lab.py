@@ -31,7 +31,15 @@ NAMES = (
 PART = 160_000  # letters of base64 in a file, so that no script is large
 PAIRS = 10  # of the challenge set, of each kind, to choose from: all would make the page too heavy
 NEGATIONS = ("negation", "double negation")  # kinds of challenge reviews that turn on one
-LIMIT = 1_500_000  # bytes of all models and words together
+LIMIT = 1_500_000  # bytes of all models and words of one page
+WRITER = "writer"  # the stored model of the page that writes
+FOLLOWED = {  # properties of code, by their names in the experiment `clamping`
+    "in_string": "inside a string",
+    "in_comment": "inside a comment",
+    "brackets": "open brackets",
+    "indentation": "indentation",
+    "column": "place in the line",
+}
 
 
 def packed(weight: np.ndarray, scale: np.ndarray) -> dict[str, Any]:
@@ -70,30 +78,41 @@ def negation() -> dict[str, int]:
     return {"right": round(float(np.dot(shares, counts))), "all": sum(counts)}
 
 
-def export(models: Path, out: Path) -> dict[str, int]:
-    """Write models.js, texts.js and the embeddings' parts into `out`; bytes of each file."""
+def described(models: Path, name: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
+    """A stored model's header, what the page is told of it, and the scripts with its weights."""
+    header, arrays = saving.read(models / f"{name}.npz")
+    weights = dict(zip(NAMES, map(packed, arrays["weights"], arrays["scales"]), strict=True))
+    letters = ""
+    for weight in weights.values():
+        letters += weight["data"]
+        weight["letters"] = len(weight.pop("data"))
+    parts = [letters[start : start + PART] for start in range(0, len(letters), PART)]
+    files = {
+        f"{name}-{number}.js": f'Lab.receive("{name}", {number}, "{part}");\n'
+        for number, part in enumerate(parts)
+    }
+    about = {
+        "kind": name,
+        "units": weights["recurrent_kernel"]["shape"][0],
+        "features": weights["embeddings"]["shape"][1],
+        "parts": len(parts),
+        "weights": weights,
+    }
+    return header, about, files
+
+
+def export_readers(models: Path) -> dict[str, str]:
+    """The scripts of the page that reads: models.js, texts.js and the weights."""
     files: dict[str, str] = {}
-    described = []
+    found = []
     for name, title in MODELS.items():
-        header, arrays = saving.read(models / f"{name}.npz")
-        weights = dict(zip(NAMES, map(packed, arrays["weights"], arrays["scales"]), strict=True))
-        letters = weights["embeddings"].pop("data")
-        parts = [letters[start : start + PART] for start in range(0, len(letters), PART)]
-        for number, part in enumerate(parts):
-            files[f"{name}-{number}.js"] = f'Lab.receive("{name}", {number}, "{part}");\n'
-        described.append(
-            {
-                "kind": name,
-                "title": title,
-                "units": arrays["weights"][2].shape[0],
-                "features": arrays["weights"][0].shape[1],
-                "num_words": arrays["weights"][0].shape[0],
-                "accuracy": round(header["test_accuracy"], 4),
-                "parts": len(parts),
-                "weights": weights,
-            }
-        )
-    known = {"models": described, "vocabulary": header["vocabulary"]}
+        header, about, scripts = described(models, name)
+        files |= scripts
+        about["title"] = title
+        about["num_words"] = about["weights"]["embeddings"]["shape"][0]
+        about["accuracy"] = round(header["test_accuracy"], 4)
+        found.append(about)
+    known = {"models": found, "vocabulary": header["vocabulary"]}
     texts = {
         "challenge": challenge(),
         "opinions": opinions(),
@@ -102,18 +121,52 @@ def export(models: Path, out: Path) -> dict[str, int]:
     }
     files["models.js"] = f"Lab.data = {_json(known)};\n"
     files["texts.js"] = f"Object.assign(Lab.data, {_json(texts)});\n"
-    for name, text in files.items():
-        (out / name).write_text(text, encoding="utf-8")
-    return {name: (out / name).stat().st_size for name in files}
+    return files
+
+
+def named_units(results: Path) -> list[dict[str, Any]]:
+    """The units that follow a property of the code, as recorded: on test packages, too."""
+    path = results / "clamping-seed0.json"
+    if not path.exists():
+        return []
+    found = json.loads(path.read_text(encoding="utf-8"))["figures"]["properties"]
+    return [
+        {"unit": entry["unit"], "name": FOLLOWED[name], "r": entry["correlation"]["test"]}
+        for name, entry in found.items()
+        if entry["passes"]
+    ]
+
+
+def export_writer(models: Path, results: Path = ROOT / "results") -> dict[str, str]:
+    """The scripts of the page that writes: writer.js and the weights."""
+    header, about, files = described(models, WRITER)
+    about["facts"] = {
+        "source": header["data"]["name"],
+        "minutes": header["settings"]["budget"] / 60,
+        "bits": header["bits"][header["settings"]["measured_on"]],
+    }
+    known = {
+        "models": [about],
+        "symbols": header["vocabulary"],
+        "named": named_units(results),
+    }
+    files["writer.js"] = f"Lab.data = {_json(known)};\n"
+    return files
 
 
 def main(models: Path = saving.STORED, out: Path = OUT) -> None:
-    """Write the folder anew; SystemExit if it is too large to be loaded with ease."""
+    """Write the folder anew; SystemExit if a page is too large to be loaded with ease."""
     shutil.rmtree(out, ignore_errors=True)
     shutil.copytree(ROOT / "lab", out)
-    size = sum(export(models, out).values())
-    if size > LIMIT:
-        raise SystemExit(f"{out}: models and words take {size:,} bytes, more than {LIMIT:,}")
+    pages = [export_readers(models)]
+    if (models / f"{WRITER}.npz").exists():
+        pages.append(export_writer(models))
+    for files in pages:
+        size = sum(len(text.encode()) for text in files.values())
+        if size > LIMIT:
+            raise SystemExit(f"{out}: models and words take {size:,} bytes, more than {LIMIT:,}")
+        for name, text in files.items():
+            (out / name).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

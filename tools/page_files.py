@@ -124,19 +124,25 @@ def zipped(files: dict[str, bytes]) -> bytes:
 
 def library() -> bytes:
     """The files of the library's wheel, but for the stored models, which a cell asks for."""
+    with zipfile.ZipFile(io.BytesIO(wheel())) as archive:
+        names = [name for name in archive.namelist() if not name.startswith("unrolled/models/")]
+        return zipped({name: archive.read(name) for name in names})
+
+
+def wheel() -> bytes:
+    """The library's wheel, from the cache if nothing in it has changed."""
     sources = [p for p in sorted((ROOT / "src").rglob("*")) if p.is_file() and p.suffix != ".pyc"]
     sources = [p for p in sources if ".egg-info" not in str(p)] + [ROOT / "pyproject.toml"]
+    sources += [p for p in sorted((ROOT / "models").iterdir()) if p.name != "best.npz"]
     total = hashlib.sha256()
     for path in sources:
         total.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
-    wheel = WHEELS / f"{total.hexdigest()[:16]}.whl"
-    if not wheel.exists():
+    built = WHEELS / f"{total.hexdigest()[:16]}.whl"
+    if not built.exists():
         shutil.rmtree(WHEELS, ignore_errors=True)
         WHEELS.mkdir(parents=True)
-        wheel.write_bytes(built_wheel())
-    with zipfile.ZipFile(wheel) as archive:
-        names = [name for name in archive.namelist() if not name.startswith("unrolled/models/")]
-        return zipped({name: archive.read(name) for name in names})
+        built.write_bytes(built_wheel())
+    return built.read_bytes()
 
 
 def built_wheel() -> bytes:

@@ -58,7 +58,7 @@ def leftovers(page: BeautifulSoup) -> None:
         ".dropdown-download-buttons"
     )
     source = page.select_one('.dropdown-download-buttons a[href$=".ipynb"]')
-    notebook = "" if source is None else str(source["href"])
+    notebook = "" if source is None else str(source["href"]).replace("_sources", "notebooks")
     buttons = page.select_one(".article-header-buttons")
     for tag in page.select(unused):
         tag.decompose()
@@ -120,10 +120,49 @@ def controls(page: BeautifulSoup) -> None:
         button["aria-label"] = "Search (Ctrl+K)"
     for tag in page.select(".primary-toggle, .secondary-toggle"):
         tag["class"] = " ".join([*tag["class"], "pst-js-only"])
+
+
+def searching(page: BeautifulSoup) -> None:
+    """A field, how much was found, and the list of it: in a dialog, and on the page for searching.
+
+    find/ fills the list. Without scripts there are the index and the glossary.
+    """
+    dialog = find(page, "#pst-search-dialog")
+    address = str(find(dialog, "form")["action"])
+    root = "" if address == "#" else address.removesuffix("search.html")
     for form in page.select("form.bd-search"):
-        form.append(new(page, "button", "Search", type="submit", class_="btn"))
+        region = form.parent
+        if region is None:
+            continue
+        classes = [str(name) for name in region.get("class") or ()]
+        region["class"] = " ".join([*classes, "search-region"])
+        form["action"], form["role"] = f"{root}search.html", "search"
+        form["aria-label"] = "Search the book"
         field = find(form, "input")
         field["placeholder"], field["aria-label"] = "Search the book", "Search the book"
+        for tag in form.select(".search-button__kbd-shortcut"):
+            tag.decompose()
+        form.append(new(page, "button", "Search", type="submit", class_="btn"))
+        for tag in region.select("noscript, #search-results"):
+            tag.decompose()
+        lookup = new(page, "p", "Or look it up: ", class_="search-else")
+        lookup.append(new(page, "a", "index", href=f"{root}genindex.html"))
+        lookup.append(", ")
+        lookup.append(new(page, "a", "glossary", href=f"{root}glossary.html"))
+        lookup.append(".")
+        form.insert_after(lookup)
+        form.insert_after(new(page, "ol", class_="search-results", aria_label="Results"))
+        form.insert_after(new(page, "p", class_="search-count", role="status"))
+        if region.name != "dialog":
+            note = "The search needs scripts, which are off. The index and the glossary do not."
+            without = new(page, "noscript")
+            without.append(new(page, "p", note))
+            form.insert_before(without)
+    dialog["data-find"], dialog["data-version"] = f"{root}find/", "\ue002"
+    for button in page.select("#pst-primary-sidebar .search-button-field"):
+        without = new(page, "noscript")
+        without.append(new(page, "a", "Index", href=f"{root}genindex.html"))
+        button.insert_after(without)
 
 
 def landmarks(page: BeautifulSoup) -> None:
@@ -231,6 +270,7 @@ STEPS: tuple[Callable[[BeautifulSoup], None], ...] = (
     leftovers,
     icons,
     controls,
+    searching,
     landmarks,
     headings,
     ids,

@@ -3,36 +3,38 @@
 A Sphinx extension (`_config.yml` names it). Sphinx and its theme leave pages that load 1.7 MB of
 scripts, repeat ids, hide controls from the keyboard and write to the console. Here each page is
 read, corrected fault by fault (site_fixes.py), and written again with a Content-Security-Policy
-that names no outside origin. The scripts of the theme give way to `_static/unrolled.js`; only the
-search page keeps Sphinx's search.
+that names no outside origin. The scripts of the theme give way to `_static/unrolled.js`, Sphinx's
+search to that of site_search.py.
 """
 
 import base64
 import hashlib
+import json
 import os
 import re
 import shutil
 import struct
 from pathlib import Path
+from typing import Any
 
 from bs4 import BeautifulSoup
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
+import notebooks
 import site_math
 import site_run
+import site_search
 import site_styles
 from site_fixes import STEPS, find
 
-# Scripts that `_static/unrolled.js` replaces, and those that only the search page needs.
+# Scripts that `_static/unrolled.js` and find/ replace.
 REPLACED = (
     "fontawesome.js",
     "bootstrap.js",
     "pydata-sphinx-theme.js",
     "sphinx-book-theme.js",
     "design-tabs.js",
-)
-SEARCH = (
     "documentation_options.js",
     "doctools.js",
     "sphinx_highlight.js",
@@ -41,20 +43,24 @@ SEARCH = (
     "searchindex.js",
 )
 # Lines of script in the page itself that belong to those.
-INLINE = re.compile(r"dataset\.mode|search_as_you_type|PST")
-INLINE_ELSEWHERE = re.compile(f"{INLINE.pattern}|DOCUMENTATION_OPTIONS")
+INLINE = re.compile(r"dataset\.mode|search_as_you_type|PST|DOCUMENTATION_OPTIONS")
 # Files and folders of _static that no page asks for.
 UNUSED = (
     "*.map",
     "design-tabs.js",
+    "doctools.js",
+    "documentation_options.js",
     "file.png",
     "images",
+    "language_data.js",
     "locales",
     "minus.png",
     "plus.png",
     "sbt-webpack-macros.html",
     "scripts",
+    "searchtools.js",
     "sphinx-thebe*",
+    "sphinx_highlight.js",
     "vendor",
     "webpack-macros.html",
 )
@@ -83,8 +89,11 @@ def finish(app: Sphinx, failure: Exception | None) -> None:
     for pattern in UNUSED:
         for path in sorted((out / "_static").rglob(pattern)):
             remove(path)
+    remove(out / "searchindex.js")
     shutil.copyfile(Path(app.srcdir) / "cover" / "preview.png", out / "_static" / "preview.png")
     correct_all(out)
+    notebooks.write(app, out)
+    remove(out / "_sources")  # those notebooks are what a reader downloads
     site_styles.trim(out)
 
 
@@ -92,23 +101,29 @@ def correct_all(out: Path) -> None:
     """Correct every page below `out`; a page that Sphinx wrote the same before is taken from there.
 
     A corrected page lies beside `out`, in a folder `corrected`, under the digest of all that it was
-    made from. Those that this build has no use for are dropped.
+    made from, and with it what the search knows of it. Those that this build has no use for are
+    dropped.
     """
     kept = out.parent / "corrected"
     kept.mkdir(exist_ok=True)
-    used = set()
+    used = {}
     for path in pages(out):
         text = path.read_text(encoding="utf-8")
-        copy = kept / f"{made_from(text, path, out)}.html"
+        copy = kept / f"{made_from(text, path, out)}.json"
         if not copy.exists():
-            corrected = correct(text, path, out)
+            corrected, known = correct(text, path, out)
             temporary = copy.with_suffix(".tmp")
-            temporary.write_text(corrected, encoding="utf-8")
+            temporary.write_text(json.dumps({"page": corrected, "known": known}), encoding="utf-8")
             temporary.replace(copy)
-        path.write_bytes(copy.read_bytes())
-        used.add(copy)
+        used[path] = copy
+    made = {path: json.loads(copy.read_text(encoding="utf-8")) for path, copy in used.items()}
+    known = {path.relative_to(out).as_posix(): page["known"] for path, page in made.items()}
+    version = site_search.write(known, out)
+    for path, page in made.items():
+        text = page["page"].replace(site_search.VERSION, version)
+        path.write_text(text, encoding="utf-8")
     for path in kept.iterdir():
-        if path not in used:
+        if path not in used.values():
             path.unlink()
 
 
@@ -144,8 +159,8 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def correct(text: str, path: Path, out: Path) -> str:
-    """A page as Sphinx wrote it -> the page as it is published."""
+def correct(text: str, path: Path, out: Path) -> tuple[str, dict[str, Any]]:
+    """A page as Sphinx wrote it -> the page as it is published, and what the search knows of it."""
     stash: list[str] = []
 
     def put_away(match: re.Match[str]) -> str:
@@ -156,13 +171,15 @@ def correct(text: str, path: Path, out: Path) -> str:
     page = BeautifulSoup(UNTOUCHED.sub(put_away, text), "html.parser")
     for step in STEPS:
         step(page)
+    known = site_search.of_page(page, stash)
     head(page)
     name = path.relative_to(out).as_posix()
-    scripts(page, name)
+    scripts(page)
     social(page, name)
     sizes(page, path)
     policy(page, runs=site_run.add(page, name, out))
-    return re.sub("\ue000(\\d+)\ue001", lambda match: stash[int(match[1])], str(page))
+    whole = re.sub("\ue000(\\d+)\ue001", lambda match: stash[int(match[1])], str(page))
+    return whole, known
 
 
 def number_appendices(app: Sphinx, env: BuildEnvironment) -> list[str]:
@@ -190,13 +207,11 @@ def head(page: BeautifulSoup) -> None:
     )
 
 
-def scripts(page: BeautifulSoup, name: str) -> None:
+def scripts(page: BeautifulSoup) -> None:
     """The scripts that are needed, and the few lines that run before the first paint."""
-    unwanted = REPLACED + (() if name == "search.html" else SEARCH)
     for script in page.find_all("script"):
         source = str(script.get("src", "")).partition("?")[0].rpartition("/")[2]
-        inline = INLINE if name == "search.html" else INLINE_ELSEWHERE
-        if source in unwanted or (not source and inline.search(script.text)):
+        if source in REPLACED or (not source and INLINE.search(script.text)):
             script.decompose()
         elif source == "unrolled.js":
             script["defer"] = ""

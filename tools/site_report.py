@@ -12,6 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
+import site_search  # noqa: E402
 from browser import (  # noqa: E402
     DESKTOP,
     FACTS,
@@ -44,6 +45,8 @@ def report() -> None:
                 f"{statistics.median(f['paint'] for f in facts):8.0f} "
                 f"{max(f['shift'] for f in facts):8.4f}"
             )
+    sizes = [(SITE / "find" / name).stat().st_size for name in site_search.LOADED]
+    print(f"{'a search loads, once a page':40} {sum(sizes) / 1e3:9.0f} {max(sizes) / 1e3:9.0f}")
 
 
 def screenshots() -> None:

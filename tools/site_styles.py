@@ -20,7 +20,7 @@ def trim(out: Path) -> None:
     """
     words: set[str] = set()
     for path in [*out.rglob("*.html"), *out.rglob("*.js")]:
-        if path.name != "searchindex.js" and path.parts[-3:-1] != ("run", "files"):
+        if path.parts[-2:] != ("find", "index.js") and path.parts[-3:-1] != ("run", "files"):
             words.update(re.findall(r"[-\w]+", path.read_text(encoding="utf-8")))
     for path in sorted((out / "_static").rglob("*.css")):
         text = path.read_text(encoding="utf-8")

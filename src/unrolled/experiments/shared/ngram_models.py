@@ -44,20 +44,24 @@ class NgramModel:
         codes = [gram_codes(ids, k, self.symbols) for k in range(len(self.orders))]
         p = np.full(len(ids), 1 / self.symbols)
         for order, gram in zip(self.orders, codes, strict=True):
-            p = mixed(order, gram // self.symbols, gram, p)
+            counts = found(order.grams, order.counts, gram, 0)
+            p = mixed(order, gram // self.symbols, counts, p)
         return np.log2(p)
 
     def next_probabilities(self, context: np.ndarray) -> np.ndarray:
-        """(symbols,) the probability of every next symbol behind the ids of a context."""
-        longest = len(self.orders) - 1
-        text = np.concatenate([np.zeros(longest, np.int64), context])
-        codes = [gram_codes(text, k, self.symbols)[-1] for k in range(longest)]
-        p = np.full(self.symbols, 1 / self.symbols)
-        for order, code in zip(self.orders, [0, *codes], strict=True):
-            contexts = np.full(self.symbols, code)
-            grams = contexts * self.symbols + np.arange(self.symbols)
-            p = mixed(order, contexts, grams, p)
-        return p
+        """(N, symbols) the probability of every next symbol behind N contexts; context: (N, k) ids.
+
+        Of one context (k,): (symbols,). What is missing in front of a short context is START.
+        """
+        contexts = np.atleast_2d(context).astype(np.int64)
+        p = np.full((len(contexts), self.symbols), 1 / self.symbols)
+        codes = np.zeros(len(contexts), np.int64)
+        for k, order in enumerate(self.orders):
+            if 0 < k <= contexts.shape[1]:
+                codes = codes + contexts[:, -k] * self.symbols ** (k - 1)
+            counts = counts_behind(order, codes, self.symbols)
+            p = mixed(order, codes[:, None], counts, p)
+        return p if np.ndim(context) == 2 else p[0]
 
 
 def gram_codes(ids: np.ndarray, context: int, symbols: int) -> np.ndarray:
@@ -75,14 +79,36 @@ def gram_codes(ids: np.ndarray, context: int, symbols: int) -> np.ndarray:
 
 
 def found(keys: np.ndarray, values: np.ndarray, wanted: np.ndarray, missing: float) -> np.ndarray:
-    """(N,) the value of each wanted key, `missing` where it is not among the sorted keys."""
+    """The value of each wanted key, `missing` where it is not among the sorted keys.
+
+    keys, values: (K,); wanted and the result: one shape.
+    """
     places = np.searchsorted(keys, wanted).clip(max=len(keys) - 1)
     return np.where(keys[places] == wanted, values[places], missing)
 
 
-def mixed(order: Order, contexts: np.ndarray, grams: np.ndarray, shorter: np.ndarray) -> np.ndarray:
-    """(N,) the probabilities with this order, from those with one symbol of context less."""
-    counts = found(order.grams, order.counts, grams, 0)
+def counts_behind(order: Order, contexts: np.ndarray, symbols: int) -> np.ndarray:
+    """(N, symbols) float64: how often each symbol stands behind each context; contexts: (N,) codes.
+
+    The n-grams of one context stand in a row, since their codes are sorted.
+    """
+    first, last = np.searchsorted(order.grams, [contexts * symbols, (contexts + 1) * symbols])
+    number = last - first
+    rows = np.repeat(np.arange(len(contexts)), number)
+    places = np.arange(number.sum()) + np.repeat(last - np.cumsum(number), number)
+    counts = np.zeros((len(contexts), symbols))
+    counts[rows, order.grams[places] % symbols] = order.counts[places]
+    return counts
+
+
+def mixed(
+    order: Order, contexts: np.ndarray, counts: np.ndarray, shorter: np.ndarray
+) -> np.ndarray:
+    """The probabilities with this order, from those with one symbol of context less.
+
+    counts, shorter: one shape, of n-grams; contexts: the codes of their contexts, in that shape or
+    one that broadcasts to it.
+    """
     total = found(order.contexts, order.total, contexts, 1)
     kept = found(order.contexts, order.kept, contexts, 1)  # a context never seen says nothing
     taken = order.discounts[np.minimum(counts, 3).astype(int)]

@@ -1,0 +1,70 @@
+"""Say whether a film review is positive, how sure the network is, and which words moved it.
+
+The review is the argument, a file, or what is piped in. The network is one of the stored models; of
+a long review it reads the last 250 words. A word's effect is found by occlusion: the word is
+hidden, the review is read again, and the change of the logit is the effect.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from unrolled.commands.verdicts import METHOD, MODELS, Verdict, load_reader
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """The options of `unrolled read`."""
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("review", nargs="?", help="the review; without it, standard input is read")
+    source.add_argument("--file", type=Path, help="read the review from this file, in UTF-8")
+    parser.add_argument("--model", choices=MODELS, default="lstm", help="default: %(default)s")
+    parser.add_argument(
+        "--words", type=count, default=8, help="how many words to show, at most; default: 8"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def count(text: str) -> int:
+    """A whole number, 0 or more; ArgumentTypeError for another text."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected a whole number, 0 or more, came {text!r}")
+    return int(text)
+
+
+def review(options: argparse.Namespace) -> str:
+    """The text to read; ValueError if there is none or it is not in UTF-8."""
+    if options.review is not None:
+        return str(options.review)
+    if options.file is None and sys.stdin.isatty():
+        raise ValueError("give a review in quotes, name a file with --file, or pipe a review in.")
+    try:
+        if options.file is not None:
+            return str(options.file.read_text(encoding="utf-8"))
+        return sys.stdin.buffer.read().decode("utf-8")
+    except UnicodeDecodeError as error:
+        name = options.file or "standard input"
+        raise ValueError(f"{name}: expected text in UTF-8; byte {error.start} is not.") from None
+
+
+def run(options: argparse.Namespace) -> None:
+    """Read the review and print the verdict."""
+    text = review(options)
+    found = load_reader(options.model).read(text, moved=options.words)
+    print(json.dumps(found.as_json()) if options.json else shown(found))
+
+
+def shown(found: Verdict) -> str:
+    """The verdict for a person to read."""
+    lines = [
+        f"{found.verdict}, confidence {found.confidence:.1%} (model {found.model}, "
+        f"{found.words:,} word{'s' * (found.words != 1)})"
+    ]
+    if found.left_out:
+        lines.append(f"The first {found.left_out:,} words were not read.")
+    if found.unknown:
+        lines.append(f"The model does not know {found.unknown:,} of the words that it read.")
+    if found.moved:
+        lines += ["", f"Change of the logit by each word ({METHOD}; above 0: towards positive):"]
+        lines += [f"{word.change:+7.2f}  {word.word}" for word in found.moved]
+    return "\n".join(lines)
