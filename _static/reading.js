@@ -108,6 +108,40 @@
     goOn();
   }
 
+  /* A figure opens as large as the window; Escape or a press anywhere closes it. */
+  function large() {
+    const figures = all("article figure").filter((figure) => figure.querySelector("img"));
+    if (!figures.length) return;
+    const box = Object.assign(document.createElement("dialog"), { className: "figure-large" });
+    const close = Object.assign(document.createElement("button"), { type: "button", className: "dialog-close", textContent: "Close" });
+    box.addEventListener("click", () => box.close());
+    box.addEventListener("close", () => box.replaceChildren());
+    one("main").append(box);
+    figures.forEach((figure) => {
+      const button = Object.assign(document.createElement("button"), { type: "button", className: "figure-open", textContent: "Enlarge" });
+      const number = figure.querySelector(".caption-number");
+      const name = number ? number.textContent.trim() : "the figure";
+      button.setAttribute("aria-label", `Enlarge ${name}`);
+      const open = () => {
+        const picture = figure.querySelector("img"); // none once its script has taken its place
+        if (!picture || box.open) return;
+        const copy = picture.cloneNode();
+        ["id", "style", "width", "height"].forEach((key) => copy.removeAttribute(key));
+        box.setAttribute("aria-label", name);
+        box.append(copy, close);
+        button.focus(); // where the focus returns to
+        box.showModal();
+        close.focus();
+      };
+      button.addEventListener("click", open);
+      figure.addEventListener("click", (press) => {
+        if (press.target.matches("img") && !press.target.closest("a")) open();
+      });
+      figure.prepend(button);
+    });
+  }
+
   turning();
   place();
+  large();
 })();

@@ -1,7 +1,7 @@
 """What helps a reader on the way through the built book: keys, places, large figures, meanings."""
 
 from browser import DESKTOP, serve, until, visit
-from test_site import CHAPTER
+from test_site import CHAPTER, from_all_sides
 
 
 def test_arrow_keys_turn_the_pages(browser, site):
@@ -84,3 +84,33 @@ def test_a_kept_place_that_is_none_is_passed_over(browser, site):
             seen.page.reload()
             assert seen.page.locator(".go-on").count() == 0
         assert seen.complaints() == []
+
+
+def test_a_figure_opens_large_and_the_focus_comes_back(browser, site):
+    with visit(browser, (site / CHAPTER).as_uri(), reduced_motion="reduce") as seen:
+        page = seen.page
+        button = page.get_by_role("button", name="Enlarge Fig.").first
+        small = page.locator("article figure img").first.bounding_box()
+        button.focus()
+        page.keyboard.press("Enter")
+        picture = page.locator("dialog.figure-large img")
+        big = picture.bounding_box()
+        assert big["width"] > 1.2 * small["width"] or big["height"] > 0.8 * DESKTOP[1]
+        shown = page.locator("article figure img").first
+        assert picture.get_attribute("alt") == shown.get_attribute("alt")
+        assert from_all_sides(page) == ([], [])
+        page.keyboard.press("Escape")
+        assert picture.count() == 0
+        assert button.evaluate("button => button === document.activeElement")
+        page.set_viewport_size({"width": DESKTOP[0], "height": DESKTOP[1]})
+        shown.click()
+        assert picture.is_visible()
+        page.mouse.click(5, 5)
+        assert picture.count() == 0
+        assert seen.complaints() == []
+
+
+def test_a_figure_that_moves_is_not_enlarged(browser, site):
+    with visit(browser, (site / CHAPTER).as_uri()) as seen:
+        seen.page.wait_for_selector(".live-figure svg")
+        assert not seen.page.locator(".live-figure .figure-open").is_visible()
