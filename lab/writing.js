@@ -12,6 +12,7 @@
   const LONGEST = 2000; // characters of a prompt that are read
   const SHOWN = 12; // symbols in the table
   const SLICE = 12; // milliseconds of work before the page may answer
+  const FRAME = 60; // milliseconds between two pictures of a text that grows
   const LEVELS = 12; // of a colour
   const EXAMPLES = {
     "a function": "import os\n\n\ndef read_lines(path, encoding=None):\n",
@@ -42,6 +43,7 @@
   let playing = false;
   let waiting = null; // the timer of the next slice
   let pending = false; // whether that slice begins with an update
+  let drawn = 0; // when the text was last shown
   let whole = null; // to be called once when the text is what the state asks for
   let last = 0; // when the pace was last looked at
   let credit = 0; // parts of a character that the pace has allowed
@@ -155,12 +157,16 @@
     if (count > 4) cost = (performance.now() - began) / count;
     const done = sure === goal;
     if (playing && done && state.length === MOST) pause(FULL);
-    draw();
+    if (done || began - drawn > FRAME) {
+      draw();
+      drawn = began;
+    }
     if (done && whole) {
       whole();
       whole = null;
     }
-    waiting = playing || !done ? setTimeout(catchUp, still.matches ? 100 : 15) : null;
+    const rest = still.matches ? 10 * FRAME : FRAME / 2; // until the pace allows more
+    waiting = playing || !done ? setTimeout(catchUp, done ? rest : 0) : null;
     mark();
   }
 

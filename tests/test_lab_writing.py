@@ -433,7 +433,7 @@ def test_a_long_text_grows_before_the_readers_eyes(page):
           look();
         })"""
     )
-    assert lengths > 20  # the page could do other things in between
+    assert lengths > 5  # the page could do other things in between
     assert len(text(page)) == len("import") + 1500
     assert page.locator("#lab-text span").count() < 20  # no unit: one colour, few elements
 
