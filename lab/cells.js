@@ -206,6 +206,17 @@ var Lab = (function () {
     return { lstm, gru, rnn }[model.kind](model, ids, broken);
   }
 
+  const STUDENT = 2.0395; // 97.5 % of Student's t lie below it, with 31 degrees of freedom
+
+  /** The mean of 32 numbers and how far its 95 % interval reaches to either side. */
+  function meanOf(values) {
+    const n = values.length;
+    const mean = values.reduce((sum, value) => sum + value, 0) / n;
+    const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+    return { mean, reach: STUDENT * Math.sqrt(squares / (n - 1) / n) };
+  }
+
   const words = { START, UNKNOWN, tokenize, encode };
-  return { ...words, load, receive, sigmoid, addProduct, read, lstmSums, unitOrder };
+  const computed = { addProduct, read, lstmSums, unitOrder, meanOf };
+  return { ...words, load, receive, sigmoid, ...computed };
 })();

@@ -78,8 +78,9 @@ Lab.charts = (function () {
     }
   }
 
-  function path(a, values) {
-    return Array.from(values, (v, t) => `${t ? "L" : "M"}${a.x(t)} ${a.y(v).toFixed(2)}`).join("");
+  function path(a, values, from = 0) {
+    const place = (v, t) => `${t ? "L" : "M"}${a.x(t + from)} ${a.y(v).toFixed(2)}`;
+    return Array.from(values, place).join("");
   }
 
   function cursor(a, step) {
@@ -104,7 +105,8 @@ Lab.charts = (function () {
     shape(svg, "circle", { class: "lab-dot", cx: a.x(step), cy: a.y(p[step]), r: 5 });
   }
 
-  /** Curves {name: {values, style}} up to `high`, named at their ends; from `from` on a grey ground. */
+  /** Curves {name: {values, style, alone}} up to `high`, named at their ends; from `from` on a grey
+   * ground. `alone`, from there on, is what a curve is to be compared with: thin, or empty. */
   function lines(svg, curves, { high, from, step }) {
     const steps = Object.values(curves)[0].values.length;
     const a = axes(svg, steps, high, NAMES);
@@ -114,7 +116,10 @@ Lab.charts = (function () {
       shape(svg, "rect", { class: "lab-after", ...place });
     }
     grid(a, [0, high / 2, high], high < 1 ? 2 : 1);
-    for (const { values, style } of Object.values(curves)) {
+    for (const { values, style, alone } of Object.values(curves)) {
+      if (alone?.length) {
+        shape(svg, "path", { class: `lab-line lab-base lab-${style}`, d: path(a, alone, from) });
+      }
       shape(svg, "path", { class: `lab-line lab-${style}`, d: path(a, values) });
     }
     const room = a.right - a.x(from);

@@ -6,9 +6,14 @@
 "use strict";
 
 (function () {
+  const NEGATIONS = new Set(
+    "no not never none nobody nothing nowhere neither nor cannot hardly without".split(" "),
+  );
+  const NAMES = { f: "forget gate", i: "input gate", o: "output gate" };
+  const EMPTY = "Nothing to show: the text holds no word.";
   const MOST = 1000; // words that are read; the rest of a longer text is named and left out
   const FIRST = 5; // words whose trace is followed
-  const EXAMPLE = 35; // the challenge review that is read at first
+  const EXAMPLE = 23; // the challenge review that is read at first
   const GATES = {
     f: ["forget gate f", "1 keeps the old memory, 0 drops it"],
     i: ["input gate i", "1 lets the new in, 0 keeps it out"],
@@ -21,6 +26,8 @@
   const $ = (id) => document.getElementById(`lab-${id}`);
   const state = { text: "", filler: 0, hold: { f: null, i: null, o: null }, shift: 0 };
   Object.assign(state, { unit: 0, alone: false, step: 0 });
+  let neutral; // the neutral words
+  const baseline = {}; // kind -> p after each of the neutral words, read on their own
   let models = {}; // those that have arrived
   let ranks; // word -> rank
   let order; // the units by their weight in the verdict
@@ -81,8 +88,7 @@
       reading = null;
       return;
     }
-    const filler = Lab.tokenize(Lab.data.filler).map(({ word }) => word).slice(0, state.filler);
-    const said = [...words.map(({ word }) => word), ...filler];
+    const said = [...words.map(({ word }) => word), ...neutral.slice(0, state.filler)];
     const ids = Lab.encode(said, ranks, models.lstm.num_words);
     reading = { text, words, said, ids, typed: typed.length };
     reading.lstm = Lab.read(models.lstm, ids, holds());
@@ -91,15 +97,24 @@
     const without = ids.map((id, t) => (t > 0 && t <= FIRST ? Lab.UNKNOWN : id));
     reading.all = {};
     reading.echo = {};
+    reading.alone = {};
     for (const kind of Object.keys(models)) {
       const broken = kind === "lstm" ? holds() : {};
       const traced = kind === "lstm" ? reading.lstm : Lab.read(models[kind], ids);
       const other = Lab.read(models[kind], without, broken);
       reading.all[kind] = traced.p;
       reading.echo[kind] = traced.p.map((p, t) => Math.abs(p - other.p[t]));
+      reading.alone[kind] = state.filler ? neutralAlone(kind, broken).slice(1, state.filler + 1) : [];
     }
     state.step = clamp(state.step, 0, ids.length - 1);
     reading.milliseconds = performance.now() - started;
+  }
+
+  /** p after the start sign and each neutral word, where nothing stands before them. */
+  function neutralAlone(kind, broken) {
+    const key = `${kind} ${JSON.stringify(broken)}`;
+    baseline[key] ??= Lab.read(models[kind], Lab.encode(neutral, ranks, models[kind].num_words), broken).p;
+    return baseline[key];
   }
 
   /** How step t moved the verdict. */
@@ -178,6 +193,13 @@
       if (words.some(({ word }) => /\d/.test(word))) {
         notes.push("It reads numbers as words; it does not know that 9 is more than 2.");
       }
+      if (words.some(({ word }) => NEGATIONS.has(word) || word.endsWith("n't"))) {
+        const { right, all } = Lab.data.negation;
+        notes.push(
+          `It often misses a negation: of ${all} short reviews that turn on one, it gets ${right} ` +
+            `right (chapter 9). Random guessing gets ${all / 2} on average.`,
+        );
+      }
       if (words.length < 3) {
         notes.push("It has learned from whole reviews; of one or two words it has seen none.");
       }
@@ -187,11 +209,23 @@
     $("notes").hidden = !notes.length;
   }
 
+  /** What has been changed of the network or the text: "the forget gate held at 0 and …", or "". */
+  function changes() {
+    const { hold, shift, filler } = state;
+    const held = Object.entries(hold).filter(([, value]) => value !== null);
+    const said = held.map(([gate, value]) => `the ${NAMES[gate]} held at ${value}`);
+    if (shift && hold.f === null) said.push(`the forget bias shifted by ${signed(shift, 1)}`);
+    if (filler) said.push(`${filler} neutral words added`);
+    const last = said.pop() ?? "";
+    return said.length ? `${said.join(", ")} and ${last}` : last;
+  }
+
   function drawVerdict() {
     const p = reading ? reading.lstm.p[lastStep()] : 0.5;
     $("verdict").textContent = reading
       ? `${p > 0.5 ? "Positive" : "Negative"}, p = ${number(p)}`
       : "No verdict yet";
+    $("with").textContent = reading && changes() ? `with ${changes()}.` : "";
     $("mark").style.left = `${p * 100}%`;
     const known = Lab.data.challenge.find(([text]) => text === state.text);
     $("truth").textContent = "";
@@ -214,6 +248,7 @@
   function drawCurve() {
     const svg = $("curve");
     svg.replaceChildren();
+    svg.setAttribute("aria-label", EMPTY);
     if (!reading) return;
     const { p } = reading.lstm;
     const other = reading.learned === reading.lstm ? null : reading.learned.p;
@@ -230,17 +265,24 @@
 
   function drawCompare() {
     $("filler-out").textContent = state.filler;
-    for (const id of ["three", "echo"]) $(id).replaceChildren();
+    for (const id of ["three", "echo"]) {
+      $(id).replaceChildren();
+      $(id).setAttribute("aria-label", EMPTY);
+    }
     $("memory").textContent = "";
     if (!reading) return;
     const titles = Object.fromEntries(Lab.data.models.map(({ kind, title }) => [kind, title]));
-    const named = (curves) =>
+    const named = (curves, alone = {}) =>
       Object.fromEntries(
-        Object.entries(curves).map(([kind, values]) => [titles[kind], { values, style: kind }]),
+        Object.entries(curves).map(([kind, values]) => [
+          titles[kind],
+          { values, style: kind, alone: alone[kind] },
+        ]),
       );
     const from = reading.words.length + 1;
     const { step } = state;
-    Lab.charts.lines($("three"), named(reading.all), { high: 1, from, step });
+    const { alone } = reading;
+    Lab.charts.lines($("three"), named(reading.all, alone), { high: 1, from, step });
     const largest = Math.max(...Object.values(reading.echo).flatMap((values) => [...values]));
     const high = [0.2, 0.5, 1].find((end) => end >= largest);
     Lab.charts.lines($("echo"), named(reading.echo), { high, from, step });
@@ -248,7 +290,11 @@
       Object.entries(curves)
         .map(([kind, values]) => `${titles[kind]} ${unit(values[values.length - 1])}`)
         .join(", ");
-    $("three").setAttribute("aria-label", `Three curves; at the end: ${list(reading.all, number)}.`);
+    const own = state.filler ? ` The neutral words on their own: ${list(alone, number)}.` : "";
+    $("three").setAttribute(
+      "aria-label",
+      `Three curves; at the end: ${list(reading.all, number)}.${own}`,
+    );
     const left = list(reading.echo, number);
     $("echo").setAttribute("aria-label", `Three curves that show memory; at the end: ${left}.`);
     const count = Math.min(FIRST, reading.said.length);
@@ -256,7 +302,7 @@
     const steps = plural(lastStep() - count, "word");
     $("memory").textContent =
       `${which} would still move the verdict, ${steps} later, by this many points: ` +
-      `${list(reading.echo, (v) => String(points(v)))}.` +
+      `${list(reading.echo, (v) => String(points(v)))}.${own}` +
       (isBroken() ? " The LSTM is the broken one." : "");
   }
 
@@ -351,6 +397,7 @@
       const canvas = $(`map-${gate}`);
       if (!reading) {
         Lab.charts.clean(canvas);
+        $(`low-${gate}`).textContent = $(`high-${gate}`).textContent = "–";
         continue;
       }
       const bothWays = gate === "c";
@@ -370,6 +417,7 @@
     const cells = ["i", "f", "g", "o", "c", "h", "p"];
     if (!reading) {
       for (const name of cells) $(name).textContent = "–";
+      $("now").textContent = "No word has been read.";
       return;
     }
     const { step: t, unit } = state;
@@ -409,9 +457,9 @@
   // Breaking
 
   function drawBreak() {
-    $("fix").disabled = !isBroken();
     $("shift-out").textContent = state.shift ? signed(state.shift, 1) : "0";
     $("both").replaceChildren();
+    $("both").setAttribute("aria-label", EMPTY);
     $("broken").textContent = "";
     drawScore();
     if (!reading) return;
@@ -437,7 +485,9 @@
     if (f === 1) said.push("Nothing is forgotten: what comes in is only ever added.");
     if (f === 0) said.push("Nothing is kept: only what h still carries reaches the next step.");
     if (i === 1) said.push("Every word is written in full, whether it matters or not.");
-    if (i === 0) said.push("Nothing gets in: it answers without having read.");
+    if (i === 0) {
+      said.push("Nothing gets in: it answers without having read, whatever the other gates do.");
+    }
     if (o === 0) said.push("Nothing shows: what is left of the verdict is its bias.");
     if (o === 1) said.push("The memory shows at every step, to the verdict and to all gates.");
     if (f === null && state.shift > 0) said.push("It holds on to what it has for longer.");
@@ -445,45 +495,68 @@
     return said.join(" ");
   }
 
-  const scores = new Map(); // switches -> right answers in the challenge set, by phenomenon
+  // Where the opinion stands in the texts that are scored, with a plot before or after it.
+  const PLACES = {
+    first: ["opinion first, plot after it", (opinion, plot) => `${opinion} ${plot}`],
+    last: ["plot first, opinion after it", (opinion, plot) => `${plot} ${opinion}`],
+  };
+  const scores = new Map(); // switches -> place -> what the opinion of each pair does, in points
   const LEARNED = JSON.stringify({ f: null, i: null, o: null, shift: 0 });
 
+  /** "29 (19 to 40)": a mean with its 95 % interval. */
+  function withInterval(values, show) {
+    const { mean, reach } = Lab.meanOf(values);
+    return `${show(mean, 0)} (${show(mean - reach, 0)} to ${show(mean + reach, 0)})`;
+  }
+
   function drawScore() {
-    const key = JSON.stringify(holds());
-    const columns = isBroken() ? [LEARNED, key] : [LEARNED];
-    const counted = columns.map((k) => scores.get(k));
-    const names = [...new Set(Lab.data.challenge.map(([, , phenomenon]) => phenomenon))];
-    const rows = names.map((name) => [name, (score) => score[name]]);
-    rows.push([`all ${Lab.data.challenge.length}`, (score) => names.reduce((sum, name) => sum + score[name], 0)]);
+    const learned = scores.get(LEARNED);
+    const broken = isBroken() ? scores.get(JSON.stringify(holds())) : null;
+    const missing = isBroken() ? "…" : "–";
     $("score").replaceChildren(
-      ...rows.map(([name, of]) => {
-        const cells = counted.map((score) => node("td", {}, score ? String(of(score)) : "…"));
-        if (cells.length === 1) cells.push(node("td", {}, "–"));
+      ...Object.entries(PLACES).map(([place, [name]]) => {
+        const before = learned ? withInterval(learned[place], number) : "…";
+        const after = broken ? withInterval(broken[place], number) : missing;
+        const moved = broken && learned && broken[place].map((value, k) => value - learned[place][k]);
+        const change = moved ? withInterval(moved, signed) : missing;
+        const cells = [before, after, change].map((text) => {
+          const [mean, ends] = text.split(" (");
+          const interval = ends ? [" ", node("span", { class: "lab-interval" }, `(${ends}`)] : [];
+          return node("td", {}, mean, ...interval);
+        });
         return node("tr", {}, node("th", { scope: "row" }, name), ...cells);
       }),
     );
   }
 
-  /** Counts right answers over the challenge set, a few reviews at a time. */
+  /** The LSTM's p at the end of a text, with gates as `broken` says. */
+  function answer(text, broken) {
+    const words = Lab.tokenize(text).map(({ word }) => word);
+    const { p } = Lab.read(models.lstm, Lab.encode(words, ranks, models.lstm.num_words), broken);
+    return p[p.length - 1];
+  }
+
+  /** Reads the scored texts, a few at a time. */
   const countSoon = later(() => {
     const key = JSON.stringify(holds());
     const wanted = [LEARNED, key].find((k) => !scores.has(k));
     drawScore();
     if (!wanted) return;
     const broken = JSON.parse(wanted);
-    const right = {};
+    const found = { first: [], last: [] };
     let next = 0;
     const some = () => {
       if (JSON.stringify(holds()) !== key) return; // the switches have moved on
       for (const stop = performance.now() + 8; performance.now() < stop; next++) {
-        if (next === Lab.data.challenge.length) {
-          scores.set(wanted, right);
+        if (next === Lab.data.opinions.length) {
+          scores.set(wanted, found);
           return countSoon();
         }
-        const [text, label, phenomenon] = Lab.data.challenge[next];
-        const words = Lab.tokenize(text).map(({ word }) => word);
-        const { p } = Lab.read(models.lstm, Lab.encode(words, ranks, models.lstm.num_words), broken);
-        right[phenomenon] = (right[phenomenon] ?? 0) + (p[p.length - 1] > 0.5 === Boolean(label));
+        const [praise, blame, plot] = Lab.data.opinions[next];
+        for (const [place, [, put]] of Object.entries(PLACES)) {
+          const [high, low] = [praise, blame].map((opinion) => answer(put(opinion, plot), broken));
+          found[place].push(100 * (high - low));
+        }
       }
       setTimeout(some);
     };
@@ -492,8 +565,29 @@
 
   // Drawing it all
 
+  /** A control that can do nothing is off. A button that has the focus keeps it when it goes off. */
+  function drawControls() {
+    const none = !reading;
+    for (const id of ["play", "step", "unit", "alone", "filler", "link", "python"]) {
+      $(id).disabled = none;
+    }
+    $("shift").disabled = state.hold.f !== null;
+    const off = { back: none || state.step === 0, on: none || state.step === lastStep() };
+    off.fix = !isBroken();
+    for (const [id, idle] of Object.entries(off)) $(id).setAttribute("aria-disabled", idle);
+  }
+
+  /** A press on a button that can do something. */
+  function press(id, act) {
+    $(id).addEventListener("click", () => {
+      if ($(id).getAttribute("aria-disabled") !== "true") act();
+    });
+  }
+
   /** What depends on the step or the unit alone. */
   function drawStep() {
+    drawControls();
+    keep();
     const list = $("tokens");
     const chosen = list.querySelector('[aria-selected="true"]');
     if (chosen) {
@@ -548,7 +642,8 @@
     const count = reading.unknown.filter(Boolean).length;
     say(
       `${verdict(reading.lstm.p[lastStep()])}, ${plural(reading.said.length, "word")}` +
-        (count ? `, ${count} unknown` : ""),
+        (count ? `, ${count} unknown` : "") +
+        (changes() ? `, with ${changes()}` : ""),
     );
   }
 
@@ -589,14 +684,22 @@
 
   // A link, and Python
 
-  function link() {
-    const given = { t: reading ? reading.text.slice(0, cut()) : state.text, n: state.filler || "" };
-    Object.assign(given, { f: state.hold.f ?? "", i: state.hold.i ?? "", o: state.hold.o ?? "" });
-    Object.assign(given, { b: state.shift || "", s: reading ? state.step : "", u: state.unit });
-    given.a = state.alone ? 1 : "";
+  const link = () =>
+    `${location.href.split("#")[0]}#${settings(reading.text.slice(0, cut()))}`;
+
+  /** This text and all settings, as a link's hash. */
+  function settings(text) {
+    const given = { n: state.filler || "", f: state.hold.f ?? "", i: state.hold.i ?? "" };
+    Object.assign(given, { o: state.hold.o ?? "", b: state.shift || "" });
+    Object.assign(given, { s: reading ? state.step : "", u: state.unit, a: state.alone ? 1 : "" });
     const kept = Object.entries(given).filter(([, value]) => value !== "");
-    return `${location.href.split("#")[0]}#${new URLSearchParams(kept)}`;
+    return String(new URLSearchParams([["t", text], ...kept]));
   }
+
+  /** The browser's history holds text and settings, not the address: for a reload, and for Back. */
+  const keep = later(() => {
+    history.replaceState({ ...history.state, lab: settings(state.text) }, "");
+  }, 150);
 
   /** Where the text that is read ends. */
   function cut() {
@@ -604,9 +707,9 @@
     return typed > MOST ? words[words.length - 1].end : text.length;
   }
 
-  /** Take text and settings from the link's hash; false where it holds none. */
-  function follow() {
-    const given = new URLSearchParams(location.hash.slice(1));
+  /** Take text and settings from a link's hash; false where it holds none. */
+  function follow(hash) {
+    const given = new URLSearchParams(hash);
     if (!given.has("t")) return false;
     const whole = (name, high) => {
       const value = Number(given.get(name));
@@ -669,8 +772,8 @@
   let taken = null; // what is shown to be taken along: "link" or "python"
 
   function drawTaken() {
-    for (const id of ["link", "python"]) $(id).disabled = !reading;
     $("copied").textContent = "";
+    $("taken").hidden = !taken || !reading;
     if (!taken || !reading) return;
     $("out-label").textContent = taken === "link" ? "Link" : "Python";
     $("out").value = taken === "link" ? link() : python();
@@ -679,7 +782,6 @@
 
   async function take(what) {
     taken = what;
-    $("taken").hidden = false;
     drawTaken();
     $("out").select();
     let copied = false;
@@ -716,8 +818,8 @@
       $("example").dispatchEvent(new Event("change"));
     });
     $("play").addEventListener("click", () => (timer === null ? play() : stop()));
-    $("back").addEventListener("click", () => go(-1));
-    $("on").addEventListener("click", () => go(1));
+    press("back", () => go(-1));
+    press("on", () => go(1));
     $("step").addEventListener("input", () => stop() ?? change({ step: Number($("step").value) }));
     $("unit").addEventListener("change", () => change({ unit: Number($("unit").value) }));
     $("alone").addEventListener("change", () => change({ alone: $("alone").checked }));
@@ -750,7 +852,7 @@
       state.filler = Number($("filler").value);
       update("here");
     });
-    $("fix").addEventListener("click", () => {
+    press("fix", () => {
       state.hold = { f: null, i: null, o: null };
       state.shift = 0;
       showState();
@@ -759,7 +861,9 @@
     $("link").addEventListener("click", () => take("link"));
     $("python").addEventListener("click", () => take("python"));
     addEventListener("hashchange", () => {
-      if (!follow()) return;
+      const hash = location.hash.slice(1);
+      if (!new URLSearchParams(hash).has("t")) return keep(); // a place in this page
+      follow(history.state?.lab ?? hash);
       showState();
       update("here");
     });
@@ -828,9 +932,13 @@
     order = Lab.unitOrder(models.lstm);
     state.unit = order[0];
     $("accuracy").textContent = percent(models.lstm.accuracy);
+    $("negations").textContent = Lab.data.negation.right;
     makeMaps();
     fillLists();
-    if (!follow()) Object.assign(state, { text: Lab.data.challenge[EXAMPLE][0], step: Infinity });
+    neutral = Lab.tokenize(Lab.data.filler).map(({ word }) => word);
+    if (!follow(history.state?.lab) && !follow(location.hash.slice(1))) {
+      Object.assign(state, { text: Lab.data.challenge[EXAMPLE][0], step: Infinity });
+    }
     showState();
     listen();
     update("here");

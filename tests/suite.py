@@ -32,9 +32,11 @@ LONG = (
     "test_model_keras.py",
     "test_experiments_best.py",
     "test_seq2seq.py",
+    "test_experiments_service.py",
     "test_experiments_reviews.py",
     "test_datasets_archive.py",
     "test_layers.py",
+    "test_serve.py",
 )
 
 

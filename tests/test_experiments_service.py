@@ -7,7 +7,7 @@ import pytest
 
 import right_bits
 from unrolled import load_model
-from unrolled.experiments.service import drift, load_test, streaming
+from unrolled.experiments.service import drift, keras_service, load_test, streaming
 from unrolled.experiments.shared import record
 
 
@@ -113,3 +113,17 @@ def test_a_service_that_does_not_start_is_one_sentence(monkeypatch):
     monkeypatch.setattr(load_test, "HOST", "no address")
     with pytest.raises(RuntimeError, match="did not start"), load_test.served(load_test.Settings()):
         pass
+
+
+def test_keras_gives_the_same_answers_in_every_form(results):
+    small = {"num_words": 300, "num_train": 200, "num_judged": 30, "timed": 2}
+    found = figures(
+        keras_service, **small, maxlen=20, embedding=4, units=4, epochs=1, batch_size=32
+    )
+    exact = ("trained", "strings", "SavedModel", "LiteRT float32")
+    assert set(found["largest_difference"]) == {*exact, "LiteRT int8"}
+    assert all(found["largest_difference"][form] < 1e-5 for form in exact)
+    assert len({found["right_bits"][form] for form in exact}) == 1
+    steps = found["steps_an_epoch"]
+    assert steps["words"] <= steps["buckets"] <= steps["at random"]
+    assert found["bytes"]["LiteRT int8"] < found["bytes"]["LiteRT float32"]

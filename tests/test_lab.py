@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 from playwright.sync_api import expect
+from scipy import stats
 
 import lab
 from browser import PHONE, until, visit
@@ -54,7 +55,15 @@ READ = """async ([kind, texts, broken]) => {
 }"""
 
 
+NEGATED = [
+    (review.text, review.label)
+    for review in datasets.load_challenge()
+    if review.phenomenon in ("negation", "double negation")
+]
+
+
 # Where the page shows what was typed, or words of it.
+NEUTRAL = 0.15  # how far from one half a network may go that reads neutral words alone
 PLACES = ":is(#lab-tokens, #lab-notes, #lab-verdict, #lab-at, #lab-curve, #lab-now)"
 READY = "html[data-lab=ready]"
 
@@ -127,12 +136,31 @@ def hold(layer, broken):
             bias[block * H : (block + 1) * H] += 1000 if broken[gate] else -1000
 
 
-def right_answers(model):
-    """How many challenge reviews the model gets right."""
+def answers(model, texts):
+    """What the model answers to each text, (N,)."""
     word_index = words_of("lstm")
-    ids = [datasets.encode(text, word_index, num_words=10_000) for text in REVIEWS]
-    labels = [review.label for review in lab.challenge()]
-    return int(np.sum((model.predict(ids)[:, 0] > 0.5) == labels))
+    ids = [datasets.encode(text, word_index, num_words=10_000) for text in texts]
+    return model.predict(ids)[:, 0]
+
+
+def moved(broken):
+    """Points between praise and blame of each pair, by where the opinion stands; float64."""
+    model = load_model("lstm")
+    model.build(model.input_shape, "float64")
+    hold(model.layers[1], broken)
+    pairs = lab.opinions()
+    texts = {
+        "first": [f"{opinion} {plot}" for *both, plot in pairs for opinion in both],
+        "last": [f"{plot} {opinion}" for *both, plot in pairs for opinion in both],
+    }
+    p = {place: answers(model, rows).reshape(-1, 2) for place, rows in texts.items()}
+    return {place: 100 * (rows[:, 0] - rows[:, 1]) for place, rows in p.items()}
+
+
+def interval(values):
+    """Mean of numbers and the two ends of its 95 % interval, by Student's t."""
+    mean, reach = np.mean(values), stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
+    return mean, mean - reach, mean + reach
 
 
 def parity(bench, kind, broken):
@@ -282,12 +310,27 @@ def test_what_it_cannot_know_is_said(page):
     assert page.locator("#lab-tokens .lab-unknown").count() == 0
 
 
+def test_a_negation_gets_a_remark_with_its_measured_score(page):
+    texts, labels = zip(*NEGATED, strict=True)
+    right = int(np.sum((answers(load_model("lstm"), texts) > 0.5) == labels))
+    assert lab.negation() == {"right": right, "all": len(NEGATED)}
+    said = f"{len(NEGATED)} short reviews that turn on one, it gets {right} right, and random"
+    assert f"{said} guessing {len(NEGATED) // 2}" in " ".join(page.inner_text("article").split())
+    for text in ("It is not good at all", "I didn’t like it at all", "Never a dull moment here"):
+        write(page, text)
+        remark = page.inner_text("#lab-notes")
+        assert f"of {len(NEGATED)} short reviews that turn on one, it gets {right} right" in remark
+    for text in ("I like the notes and the knots", "nothingness is another theme"):
+        write(page, text)
+        assert "negation" not in page.inner_text("#lab-notes")
+
+
 def test_a_link_carries_text_and_settings(page, browser, site):
     write(page, 'A "dull" film & <b>loud</b> 100% — but I + my cat liked it 😀')
+    page.fill("#lab-shift", "-1.5")
     page.check("input[name=lab-hold-f][value='1']")
     page.check("input[name=lab-hold-o][value='1']")
     page.fill("#lab-filler", "40")
-    page.fill("#lab-shift", "-1.5")
     page.check("#lab-alone")
     page.select_option("#lab-unit", "12")
     page.click("#lab-back")
@@ -317,10 +360,10 @@ def test_a_mangled_link_does_no_harm(browser, site, link):
 @pytest.mark.parametrize("broken", [{}, {"f": 0, "i": 1}, {"o": 1, "shift": 2}], ids=json.dumps)
 def test_the_python_lines_compute_the_same(page, capsys, broken):
     write(page, 'He said "no \\ never"; I said it\'s great, 😀 truly.')
+    page.fill("#lab-shift", str(broken.get("shift", 0)))
     for gate in "fio":
         if gate in broken:
             page.check(f"input[name=lab-hold-{gate}][value='{broken[gate]}']")
-    page.fill("#lab-shift", str(broken.get("shift", 0)))
     page.fill("#lab-filler", "20")
     page.press("#lab-step", "End")
     page.click("#lab-python")
@@ -396,6 +439,126 @@ def test_the_link_that_is_shown_follows_the_step(page):
     assert page.input_value("#lab-out") == before.replace("&s=3&", "&s=2&")
 
 
+def test_text_and_settings_survive_a_reload_and_going_back(page, site):
+    def shown():
+        switches = "document.querySelectorAll('#lab-break input:checked, #lab-alone:checked')"
+        kept = page.evaluate(f"[...{switches}].map((input) => input.name + input.value)")
+        texts = ("#lab-verdict", "#lab-with", "#lab-at", "#lab-filler-out", "#lab-shift-out")
+        return [page.input_value("#lab-text"), kept, *map(page.inner_text, texts)]
+
+    def leave_and_come(way):
+        page.wait_for_timeout(300)  # the history is written when things have come to rest
+        way()
+        page.wait_for_selector(READY, state="attached")
+
+    write(page, "A “dull” film & <b>loud</b> — but my cat liked it 😀")
+    page.check("input[name=lab-hold-o][value='1']")
+    page.fill("#lab-filler", "40")
+    page.fill("#lab-shift", "-1.5")
+    page.check("#lab-alone")
+    page.click("#lab-back")
+    before = shown()
+    leave_and_come(page.reload)
+    assert shown() == before
+    address = page.url
+    page.goto(f"file://{site}/index.html")
+    leave_and_come(page.go_back)
+    assert shown() == before
+    page.evaluate("location.hash = 'break-it'")  # a place in the page
+    assert shown() == before
+    leave_and_come(page.reload)
+    assert shown() == before
+    leave_and_come(page.go_back)
+    assert (page.url, shown()) == (address, before)
+    page.evaluate("location.hash = 't=another+film'")  # a link
+    until(page, "document.getElementById('lab-text').value === 'another film'")
+    assert page.inner_text("#lab-with") == ""
+    write(page, "")
+    leave_and_come(page.reload)
+    assert page.input_value("#lab-text") == ""
+
+
+def test_an_empty_text_has_no_results(page):
+    page.click("#lab-python")
+    page.fill("#lab-filler", "40")
+    write(page, "")
+    assert verdict(page) == "No verdict yet"
+    for place in ("with", "truth", "at", "broken", "memory", "tokens", "notes"):
+        assert page.inner_text(f"#lab-{place}") == "", place
+    for place in ("i", "f", "g", "o", "c", "h", "p", "low-f", "high-c"):
+        assert page.inner_text(f"#lab-{place}") == "–", place
+    assert not page.is_visible("#lab-out")
+    for chart in ("curve", "both", "three", "echo"):
+        assert page.locator(f"#lab-{chart} *").count() == 0
+        assert page.get_attribute(f"#lab-{chart}", "aria-label").startswith("Nothing to show")
+    for control in ("play", "step", "unit", "alone", "filler", "link", "python"):
+        assert page.is_disabled(f"#lab-{control}"), control
+    for control in ("back", "on"):
+        assert page.get_attribute(f"#lab-{control}", "aria-disabled") == "true"
+    write(page, "a film")
+    assert page.is_enabled("#lab-play")
+    assert page.is_visible("#lab-out")
+
+
+def test_the_headline_says_what_has_been_changed(page):
+    write(page, "a wonderful film")
+    assert page.inner_text("#lab-with") == ""
+    page.check("input[name=lab-hold-i][value='1']")
+    assert page.inner_text("#lab-with") == "with the input gate held at 1."
+    page.fill("#lab-filler", "60")
+    page.fill("#lab-shift", "-2")
+    said = "the input gate held at 1, the forget bias shifted by −2.0 and 60 neutral words added"
+    assert page.inner_text("#lab-with") == f"with {said}."
+    expect(page.locator("#lab-say")).to_contain_text(f", with {said}")
+    page.check("input[name=lab-hold-f][value='0']")
+    assert "forget bias" not in page.inner_text(
+        "#lab-with"
+    )  # a gate that is held has no use for it
+    assert "the forget gate held at 0" in page.inner_text("#lab-with")
+    page.click("#lab-fix")
+    page.fill("#lab-filler", "0")
+    assert page.inner_text("#lab-with") == ""
+
+
+def test_a_control_without_effect_is_off_and_keeps_the_focus(page):
+    write(page, "a film")
+    for button, presses in (("on", 1), ("back", 4), ("on", 4)):
+        page.focus(f"#lab-{button}")
+        for _ in range(presses):
+            page.keyboard.press("Enter")
+        assert page.get_attribute(f"#lab-{button}", "aria-disabled") == "true"
+        assert page.evaluate("document.activeElement.id") == f"lab-{button}"
+    assert page.inner_text("#lab-at").startswith("film")
+    page.check("input[name=lab-hold-f][value='1']")
+    assert page.is_disabled("#lab-shift")
+    page.focus("#lab-fix")
+    page.keyboard.press("Enter")
+    assert page.is_enabled("#lab-shift")
+    assert page.get_attribute("#lab-fix", "aria-disabled") == "true"
+    assert page.evaluate("document.activeElement.id") == "lab-fix"
+
+
+def test_neutral_words_are_neutral_and_their_own_verdict_is_shown(page):
+    text = lab.FILLER.read_text(encoding="utf-8")
+    words = datasets.tokenize(text)[:150]
+    assert len(words) == 150
+    write(page, "a terrible film")
+    page.fill("#lab-filler", "150")
+    shown = page.inner_text("#lab-memory")
+    for name, title in lab.MODELS.items():
+        model = load_model(name)
+        begun = [" ".join(words[:count]) for count in range(1, 151)]
+        p = answers(model, begun)
+        assert np.abs(p - 0.5).max() < NEUTRAL, (name, "tools/lab_filler.py chooses them anew")
+        assert abs(float(re.search(rf"own: .*{title} (\d\.\d+)", shown)[1]) - p[-1]) < 0.0051
+        with_text = answers(model, [f"a terrible film {begun[-1]}"])[0]
+        assert with_text < 0.5, name
+    assert page.locator("#lab-three .lab-base").count() == 3
+    page.fill("#lab-filler", "0")
+    assert page.locator("#lab-three .lab-base").count() == 0
+    assert "own" not in page.inner_text("#lab-memory")
+
+
 def test_what_is_typed_is_sent_nowhere_and_kept_nowhere(page):
     asked = []
     page.on("request", lambda request: asked.append(request.url))
@@ -447,12 +610,65 @@ def test_the_switches_act_on_the_gates_and_on_the_verdict(page):
     for gate, value in (("f", "0"), ("i", "1"), ("o", "1")):
         page.check(f"input[name=lab-hold-{gate}][value='{value}']")
         assert page.inner_text(f"#lab-{gate}") == f"held at {value}"
-    expect(page.locator("#lab-score tr:last-child td:last-child")).to_have_text(re.compile(r"\d"))
-    learned = load_model("lstm")
-    broken = load_model("lstm")
-    hold(broken.layers[1], {"f": 0, "i": 1, "o": 1})
-    total = page.inner_text("#lab-score tr:last-child").split()
-    assert total == ["all", "256", str(right_answers(learned)), str(right_answers(broken))]
+
+
+@pytest.mark.parametrize("broken", [{"f": 0}, {"f": 1}, {"shift": 1.5}], ids=json.dumps)
+def test_the_table_scores_what_an_opinion_does(page, broken):
+    for gate, value in broken.items():
+        if gate == "shift":
+            page.fill("#lab-shift", str(value))
+        else:
+            page.check(f"input[name=lab-hold-{gate}][value='{value}']")
+    learned, after = moved({}), moved(broken)
+    rows = page.locator("#lab-score tr")
+    expect(rows.last.locator("td").last).to_have_text(re.compile(r"\d"), timeout=30_000)
+    for row, place in zip(rows.all(), ("first", "last"), strict=True):
+        cells = row.locator("td").all_inner_texts()
+        shown = [[int(n) for n in re.findall(r"-?\d+", c.replace("−", "-"))] for c in cells]
+        values = learned[place], after[place], after[place] - learned[place]
+        assert np.abs(np.subtract(shown, list(map(interval, values)))).max() < 0.51
+        assert re.match(r"[+−]\d", cells[2])
+
+
+def test_each_gate_is_held_at_a_price(bench):
+    """What the page says below the table."""
+    learned = moved({})
+    assert all(interval(values)[1] > 10 for values in learned.values())
+    change = {}
+    for gate in "fio":
+        for value in (0, 1):
+            found = moved({gate: value})
+            for place in found:
+                change[gate, value, place] = interval(found[place] - learned[place])
+            if value == 0:
+                assert np.abs(found["first"]).max() < 0.05
+            if gate != "f" and value == 0:
+                assert np.abs(found["last"]).max() < 0.05
+    assert all(change[gate, 1, "first"][1] > 5 for gate in "fio")
+    assert all(change[gate, 1, "last"][2] < -5 for gate in "fio")
+    assert change["i", 1, "last"][0] > change["f", 1, "last"][0]
+    assert change["f", 0, "last"][2] < -5
+    assert interval(moved({"f": 0})["last"])[1] > 1
+
+
+def test_a_shut_forget_gate_and_the_short_reviews(page):
+    """The challenge set's total, which rises, and what the page says of it."""
+    reviews = datasets.load_challenge()
+    labels = np.array([review.label for review in reviews])
+    long = np.array([review.phenomenon == "early verdict" for review in reviews])
+    right = []
+    for broken in ({}, {"f": 0}):
+        model = load_model("lstm")
+        hold(model.layers[1], broken)
+        right.append((answers(model, [review.text for review in reviews]) > 0.5) == labels)
+    totals = [int(r.sum()) for r in right]
+    gained = (right[1].astype(int) - right[0]).reshape(-1, 2).sum(axis=1)  # of a pair
+    middle, low, high = (round(len(gained) * number) for number in interval(gained))
+    said = " ".join(page.inner_text("article").split())
+    assert f"is right about {totals[0]}, little more than the 256" in said
+    assert f"it is right about {totals[1]}. The difference is {middle}" in said
+    assert f"interval from {low} to {high}" in said
+    assert f"fall from {right[0][long].sum()} to {right[1][long].sum()} of {long.sum()}" in said
 
 
 def test_without_scripts_it_says_so_and_shows_no_dead_controls(browser, site):

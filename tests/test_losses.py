@@ -15,6 +15,8 @@ from unrolled.losses import (
     mask_weights,
     mean_squared_error,
     mean_squared_error_gradient,
+    pinball,
+    pinball_gradient,
     sparse_categorical_accuracy,
     sparse_categorical_crossentropy,
     sparse_categorical_crossentropy_gradient,
@@ -557,3 +559,49 @@ def test_errors_of_mask_weights():
         mask_weights(None, [0.5, 1.0], (2,))
     with pytest.raises(TypeError, match=r"mask: expected numbers, came 'x'"):
         mask_weights(None, ["x"], (1,))
+
+
+# Quantiles
+
+
+@pytest.mark.parametrize("shape", [(40,), (40, 1), (8, 5), (8, 5, 1)])
+def test_pinball_is_that_of_scikit_learn(shape):
+    from sklearn.metrics import mean_pinball_loss
+
+    rng = np.random.default_rng(2)
+    y = rng.normal(size=shape)
+    rows = y.shape[:-1] if y.shape[-1] == 1 else y.shape
+    q = rng.normal(size=(*rows, 3))
+    levels = (0.05, 0.5, 0.8)
+    expected = [
+        mean_pinball_loss(y.ravel(), q[..., k].ravel(), alpha=tau) for k, tau in enumerate(levels)
+    ]
+    assert pinball(y, q, levels) == pytest.approx(np.mean(expected), rel=1e-12)
+    assert pinball(y, q[..., 1:2], [0.5]) == pytest.approx(
+        np.abs(y.ravel() - q[..., 1].ravel()).mean() / 2
+    )
+
+
+def test_pinball_gradient_by_hand_and_at_the_kink():
+    y, q = np.array([1.0, 2.0]), np.array([[0.0, 3.0], [2.0, 2.0]], np.float32)
+    gradient = pinball_gradient(y, q, (0.1, 0.9))
+    assert gradient.dtype == np.float32
+    assert np.allclose(gradient * 4, [[-0.1, 0.1], [-0.1, -0.9]])
+    assert pinball(y, q, (0.1, 0.9)) == pytest.approx((0.1 * 1 + 0.1 * 2) / 4)
+
+
+@pytest.mark.parametrize("function", [pinball, pinball_gradient])
+@pytest.mark.parametrize(
+    ("y", "q", "levels", "words"),
+    [
+        ([1.0], np.zeros((1, 2)), (0.5,), "y_pred: expected a last axis of 1"),
+        ([1.0], np.zeros(1), (0.5,), "y_pred: expected a last axis of 1"),
+        ([1.0], np.zeros((1, 2)), (0.5, 1.0), "quantiles: expected levels between 0 and 1"),
+        ([1.0], np.zeros((1, 1)), 0.5, "quantiles: expected levels"),
+        ([np.nan], np.zeros((1, 1)), (0.5,), "y_true: expected finite numbers"),
+        ([1.0, 2.0], np.zeros((1, 1)), (0.5,), "y_true: expected the shape"),
+    ],
+)
+def test_quantiles_that_do_not_fit_are_refused(function, y, q, levels, words):
+    with pytest.raises(ValueError, match=words):
+        function(y, q, levels)

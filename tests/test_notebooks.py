@@ -35,7 +35,9 @@ BOOK = notebooks.Book(
     documents=frozenset({"chapters/03-rnn", "lab"}),
     bibliography=parse_string(SOURCES, "bibtex"),
 )
-SINCE_SPHINX = re.compile(r"```\{|\{(?:cite|eq|index|numref|ref|term)\}`|^\([\w-]+\)=$", re.MULTILINE)
+SINCE_SPHINX = re.compile(
+    r"```\{|\{(?:cite|eq|index|numref|ref|term)\}`|^\([\w-]+\)=$", re.MULTILINE
+)
 
 
 def converter(document="chapters/03-rnn"):
@@ -49,7 +51,10 @@ def converter(document="chapters/03-rnn"):
         ("{numref}`fig-ch03-loss` shows", "Fig. 3.4 shows"),
         ("a {term}`gate` of {term}`gates <gate>`", "a gate of gates"),
         ("so {cite}`hochreiter1997long`", "so (Hochreiter and Schmidhuber 1997)"),
-        ("{cite}`hochreiter1997long,many2014`", "(Hochreiter and Schmidhuber 1997; One et al. 2014)"),
+        (
+            "{cite}`hochreiter1997long,many2014`",
+            "(Hochreiter and Schmidhuber 1997; One et al. 2014)",
+        ),
         ("{ref}`here <sec-here>`", "[here](#The-cell)"),
         ("{ref}`sec-lab`", "[The lab](../../lab.html#The-lab)"),
         ("[above](sec-here)", "[above](#The-cell)"),
@@ -62,8 +67,14 @@ def converter(document="chapters/03-rnn"):
         ("```{math}\n:label: eq-bce\nx = 1\n```", "$$\nx = 1 \\tag{3.2}\n$$"),
         ("```{math}\nx = 1\n```", "$$\nx = 1\n$$"),
         ("```{admonition} Why\n:class: tip\none\n\ntwo\n```", "> **Why**\n> \n> one\n> \n> two"),
-        ("```{exercise-start} Recall\n:label: ex-ch03-count\n```\nAsk.", "**Exercise 3.1: Recall**\nAsk."),
-        ("```{solution-start} ex-ch03-count\n:class: dropdown\n```", "**Solution to exercise 3.1**"),
+        (
+            "```{exercise-start} Recall\n:label: ex-ch03-count\n```\nAsk.",
+            "**Exercise 3.1: Recall**\nAsk.",
+        ),
+        (
+            "```{solution-start} ex-ch03-count\n:class: dropdown\n```",
+            "**Solution to exercise 3.1**",
+        ),
     ],
 )
 def test_jupyter_shows_what_sphinx_read(written, shown):
@@ -71,7 +82,9 @@ def test_jupyter_shows_what_sphinx_read(written, shown):
 
 
 def test_a_picture_comes_into_the_cell():
-    written = "```{figure} images/03-unrolled.svg\n:name: fig-ch03-loss\n:alt: A chain.\nSteps.\n```"
+    written = (
+        "```{figure} images/03-unrolled.svg\n:name: fig-ch03-loss\n:alt: A chain.\nSteps.\n```"
+    )
     picture = next((ROOT / "chapters" / "images").glob("*.svg"))
     convert = converter()
     shown = convert.markdown(written.replace("03-unrolled.svg", picture.name))
@@ -109,7 +122,11 @@ def exercise():
 
 def test_a_class_gets_no_solutions_and_a_place_for_each_answer():
     given = notebooks.without_solutions(exercise())
-    assert [cell.source for cell in given.cells if cell.cell_type == "code"] == ["x = 1", "", "y = 2"]
+    assert [cell.source for cell in given.cells if cell.cell_type == "code"] == [
+        "x = 1",
+        "",
+        "y = 2",
+    ]
     text = "\n".join(cell.source for cell in given.cells if cell.cell_type == "markdown")
     assert "Add one." in text
     assert "## Afterwards" in text
@@ -157,7 +174,9 @@ def test_the_archive_holds_all_that_the_notebooks_need(folder):
     with zipfile.ZipFile(folder / notebooks.ARCHIVE) as archive:
         held = archive.namelist()
         (wheel,) = (name for name in held if name.endswith(".whl"))
-        assert {f"{kind}/{name}" for kind in ("chapters", "exercises") for name in names()} < {*held}
+        assert {f"{kind}/{name}" for kind in ("chapters", "exercises") for name in names()} < {
+            *held
+        }
         assert archive.read(wheel) == (folder / wheel).read_bytes()
     with zipfile.ZipFile(folder / notebooks.RESULTS) as archive:
         recorded = {f"results/{path.name}" for path in (ROOT / "results").glob("*.json")}
@@ -189,7 +208,9 @@ def test_a_notebook_runs_on_the_wheel_beside_it(folder, tmp_path, monkeypatch):
 def test_where_the_wheel_is_missing_the_first_cell_says_what_to_do(tmp_path):
     first = notebooks.set_up("", "unrolled-0-py3-none-any.whl").source
     code = first.replace('find_spec("unrolled") is None', "True")
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
+    )
     assert done.returncode == 1
     assert done.stderr == (
         f"Put unrolled-0-py3-none-any.whl beside this notebook: it is in {notebooks.ARCHIVE} of "

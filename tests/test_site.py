@@ -568,7 +568,7 @@ def test_folded_code_is_seen_in_a_print_as_soon_as_it_opens(browser, site):
     with visit(browser, (site / CHAPTER).as_uri(), theme="dark") as seen:
         page = seen.page
         page.emulate_media(media="print")
-        folded = page.locator("details.hide .cell_input, details.hide div.highlight")
+        folded = page.locator("details.hide > summary ~ *")
         assert folded.count() > 0
         page.evaluate("dispatchEvent(new Event('beforeprint'))")
         opacities = folded.evaluate_all("all => all.map((code) => getComputedStyle(code).opacity)")

@@ -159,6 +159,13 @@ def test_the_challenge_set_comes_with_the_wheel(python, tmp_path):
     assert (done.stdout, done.stderr) == ("512\n", "")
 
 
+def test_the_measured_series_come_with_the_wheel(python, tmp_path):
+    code = "from unrolled.datasets import load_series as load; print(*map(len, (load('co2').dates, "
+    code += "load('elnino').dates)))"
+    done = run(python, code, tmp_path)
+    assert (done.stdout, done.stderr) == ("526 732\n", "")
+
+
 def test_where_the_large_model_is_to_be_had_is_said(python, tmp_path):
     done = run(python, "from unrolled import load_model; load_model('best')", tmp_path)
     assert "FileNotFoundError: best: this model of 7 MB does not come with pip" in done.stderr

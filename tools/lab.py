@@ -17,6 +17,7 @@ from unrolled import datasets, saving
 from unrolled.datasets.challenge import load_plots
 
 ROOT = Path(__file__).resolve().parents[1]
+FILLER = ROOT / "tools" / "lab_filler.txt"  # neutral words: tools/lab_filler.py chooses them
 OUT = ROOT / "_build" / "extra" / "lab"
 MODELS = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN"}
 NAMES = (
@@ -28,7 +29,8 @@ NAMES = (
     "output_bias",
 )
 PART = 160_000  # letters of base64 in a file, so that no script is large
-PAIRS = 16  # of the challenge set, of each kind: all would make the page too heavy
+PAIRS = 10  # of the challenge set, of each kind, to choose from: all would make the page too heavy
+NEGATIONS = ("negation", "double negation")  # kinds of challenge reviews that turn on one
 LIMIT = 1_500_000  # bytes of all models and words of one page
 WRITER = "writer"  # the stored model of the page that writes
 FOLLOWED = {  # properties of code, by their names in the experiment `clamping`
@@ -58,6 +60,22 @@ def _json(value: Any) -> str:
 def challenge() -> list[datasets.ChallengeReview]:
     """The challenge reviews that the page has: text, label, phenomenon, pair."""
     return [review for review in datasets.load_challenge() if review.pair < PAIRS]
+
+
+def opinions() -> list[list[str]]:
+    """The pairs that the page scores broken gates on: praise, blame, and a plot of 100 words."""
+    plots = load_plots()
+    texts = [r.text for r in datasets.load_challenge() if r.phenomenon == "early verdict"]
+    alone = [text.removesuffix(plots[k // 2]).rstrip() for k, text in enumerate(texts)]
+    return [list(pair) for pair in zip(alone[::2], alone[1::2], plots, strict=True)]
+
+
+def negation() -> dict[str, int]:
+    """How many of the challenge reviews with a negation the stored LSTM gets right, of all."""
+    run = json.loads((ROOT / "results" / "challenge-lstm-seed0.json").read_text(encoding="utf-8"))
+    shares = [run["figures"]["phenomena"][name]["accuracy"] for name in NEGATIONS]
+    counts = [sum(r.phenomenon == n for r in datasets.load_challenge()) for n in NEGATIONS]
+    return {"right": round(float(np.dot(shares, counts))), "all": sum(counts)}
 
 
 def described(models: Path, name: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
@@ -97,7 +115,9 @@ def export_readers(models: Path) -> dict[str, str]:
     known = {"models": found, "vocabulary": header["vocabulary"]}
     texts = {
         "challenge": challenge(),
-        "filler": " ".join(load_plots()[:2]),  # says nothing about any film
+        "opinions": opinions(),
+        "negation": negation(),
+        "filler": FILLER.read_text(encoding="utf-8").strip(),
     }
     files["models.js"] = f"Lab.data = {_json(known)};\n"
     files["texts.js"] = f"Object.assign(Lab.data, {_json(texts)});\n"

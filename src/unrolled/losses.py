@@ -8,7 +8,7 @@ lack a last axis of length 1 or have one more: (B,) or (B, 1), (B, T) or (B, T, 
 What does not fit raises a ValueError that names the argument; what is no number, a TypeError.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any, NamedTuple
 
@@ -246,10 +246,52 @@ def mean_squared_error_gradient(
 
 def _errors(y_true: ArrayLike, y_pred: Array) -> Array:
     """y_pred - y_true, of y_pred's shape and dtype."""
+    return y_pred - _numbers_to_meet(y_true, y_pred)
+
+
+def _numbers_to_meet(y_true: ArrayLike, y_pred: Array) -> Array:
+    """y_true, finite numbers, in y_pred's shape and dtype."""
     y = _targets(y_true, y_pred)
     if not np.isfinite(y).all():
         raise ValueError(f"y_true: expected finite numbers, came {y[~np.isfinite(y)][0]}.")
-    return y_pred - y.astype(y_pred.dtype)
+    return y.astype(y_pred.dtype)
+
+
+def pinball(y_true: ArrayLike, y_pred: ArrayLike, quantiles: Sequence[float]) -> float:
+    """Mean pinball loss of forecasts of quantiles, smallest where they are the quantiles.
+
+    An error y - q costs its size times τ if y is above q, and times 1 - τ if it is below
+    (eq-pinball). quantiles: the levels τ, K numbers between 0 and 1. y_pred: float array (B, K) or
+    (B, T, K), a forecast q for each level. y_true: finite numbers, one for all levels: (B,) or
+    (B, T), or with a last axis of length 1. The mean is over all of y_pred; for one level it is
+    scikit-learn's `mean_pinball_loss` with alpha=τ. ValueError or TypeError if shapes or values do
+    not fit. Source: Koenker and Bassett (1978).
+    """
+    error, tau = _above(y_true, y_pred, quantiles)
+    losses = np.maximum(tau * error, (tau - 1) * error)  # eq-pinball
+    return float(losses.mean())
+
+
+def pinball_gradient(y_true: ArrayLike, y_pred: ArrayLike, quantiles: Sequence[float]) -> Array:
+    """Gradient of `pinball` with respect to y_pred, of its shape and dtype.
+
+    (1 - τ) / N where the forecast is above y, else -τ / N, also at y itself, where the loss has a
+    kink. N: forecasts in the batch, B K or B T K. Arguments and errors are those of `pinball`.
+    """
+    error, tau = _above(y_true, y_pred, quantiles)
+    return ((error < 0) - tau).astype(error.dtype) / error.size  # eq-pinball-gradient
+
+
+def _above(y_true: ArrayLike, y_pred: ArrayLike, quantiles: Sequence[float]) -> tuple[Array, Array]:
+    """y_true - y_pred, of y_pred's shape and dtype, and the levels (K,) in that dtype."""
+    q = _predictions(y_pred, from_logits=True)
+    tau = _numbers("quantiles", quantiles)
+    if tau.ndim != 1 or not ((tau > 0) & (tau < 1)).all():
+        raise ValueError(f"quantiles: expected levels between 0 and 1, came {quantiles!r}.")
+    if q.ndim < 2 or q.shape[-1] != len(tau):
+        expected = f"a last axis of {len(tau)}, one for each quantile"
+        raise ValueError(f"y_pred: expected {expected}, came shape {q.shape}.")
+    return _numbers_to_meet(y_true, q[..., :1]) - q, tau.astype(q.dtype)
 
 
 def binary_accuracy(y_true: ArrayLike, y_pred: ArrayLike, from_logits: bool = False) -> Array:

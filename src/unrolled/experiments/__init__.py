@@ -1,20 +1,21 @@
 """One module for each measured claim; `python -m unrolled.experiments NAME` records a run.
 
-`mechanics` learns synthetic tasks, `reviews` reads IMDB, `service` has a model in use, `trends` is
-chapter 11, `translation` turns strings into strings, `writing` predicts source code, and `shared`
-holds what several of them need: no experiment imports another. A module is an experiment when it
-has a frozen dataclass `Settings` (with a field `seed`), a tuple `NAMED_BY` (the fields that name a
-run's file), `RUNS` (those that the book shows: settings that are not the default, and seeds), and a
-function `run(settings, partial) -> dict` with the keys `data`, `seconds`, `figures` and `curves`,
-where `partial` is a folder for what a later call needs to go on after an interruption. `NEEDS`
-names the experiments whose runs have to be recorded before.
+`mechanics` learns synthetic tasks, `reviews` reads IMDB, `series` forecasts, and reads images and
+sounds, `service` has a model in use, `trends` is chapter 11, `translation` turns strings into
+strings, `writing` predicts source code, and `shared` holds what several of them need: no experiment
+imports another. A module is an experiment when it has a frozen dataclass `Settings` (with a field
+`seed`), a tuple `NAMED_BY` (the fields that name a run's file), `RUNS` (those that the book shows:
+settings that are not the default, and seeds), and a function `run(settings, partial) -> dict` with
+the keys `data`, `seconds`, `figures` and `curves`, where `partial` is a folder for what a later
+call needs to go on after an interruption. `NEEDS` names the experiments whose runs have to be
+recorded before.
 """
 
 import importlib
 import pkgutil
 from types import ModuleType
 
-GROUPS = ("mechanics", "reviews", "service", "translation", "trends", "writing")
+GROUPS = ("mechanics", "reviews", "series", "service", "translation", "trends", "writing")
 
 
 def names() -> dict[str, str]:

@@ -1,12 +1,14 @@
 """Recorded runs: where they lie, what they must hold, how they are written and read."""
 
 import dataclasses
+import hashlib
 import json
 import os
 import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
@@ -165,9 +167,22 @@ def write_json(path: Path, value: Any) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def once(partial: Path, name: str, make: Callable[[], Any]) -> Any:
+    """What `make` gives as JSON, from `partial` where an interrupted run has made it already."""
+    kept = partial / f"{name}.json"
+    if not kept.exists():
+        write_json(kept, make())
+    return json.loads(kept.read_text(encoding="utf-8"))
+
+
 def data_entry(source: str) -> dict[str, Any]:
     """What a run says of its reviews, "imdb" or "sample": name, and the hash of the real ones."""
     return {"name": source, "sha256": datasets.source_hash() if source == "imdb" else None}
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file that the book ships, which a run names."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def versions() -> dict[str, str]:

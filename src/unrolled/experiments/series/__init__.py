@@ -1,0 +1,1 @@
+"""Numbers in order of time: forecasts, and images and sounds read as sequences."""
