@@ -4,9 +4,9 @@ A small LSTM learns from strings: `TextVectorization` counts the words, `tf.data
 like length into a batch. Then the words are built into the model, which takes a string, and it is
 saved: as a Keras file, as an exported SavedModel, and, for phones, converted to LiteRT in float32
 and with int8 weights. The LiteRT models take the ids of 250 words, padded, since strings have to
-become ids outside of them. Each reads the same held-out reviews, and is timed one by one, in seconds
-of the processor over all threads, so that other work on the machine hardly counts. The first 250
-words of a review are read. The test part is not.
+become ids outside of them. Each reads the same held-out reviews, and is timed one by one, in
+seconds of the processor over all threads, so that other work on the machine hardly counts. The
+first 250 words of a review are read. The test part is not.
 """
 
 import os
@@ -173,7 +173,7 @@ def bytes_of(path: Path) -> int:
 def saved_forms(
     model: Any, strings: Any, words: dict[str, int], folder: Path, settings: Settings
 ) -> tuple[dict[str, Answer], dict[str, int], dict[str, float]]:
-    """How each form of the model answers, its bytes on disk, and the processor's seconds of loading it."""
+    """How each form of the model answers, its bytes on disk, the processor's seconds of loading."""
     import keras
     import tensorflow as tf
 
