@@ -21,7 +21,7 @@ from unrolled.experiments.shared.record import Runs, data_entry
 from unrolled.extras import progress
 
 NAMED_BY = ("model",)
-RUNS: Runs = ()
+RUNS: Runs = (({"model": "lstm"}, (0,)),)
 NUM_WORDS = 10_000
 PLACES = (1, 10, 25, 50, 100, 150, 200, 250)  # words read so far
 PERCENTILES = (50, 90, 99)
