@@ -226,6 +226,7 @@ def test_the_unit_that_follows_strings_is_found(network, monkeypatch):
     found, kept = clamping.followed(network, text)
     assert np.abs(found["in_string"]).argmax() == 5
     assert found["in_string"][5] < -0.7
+    assert found["in_string"].shape == (14,)
     assert kept.shape == (text.properties["in_string"][:, :: clamping.EVERY].size, 7)
 
 

@@ -1,13 +1,13 @@
 """Units of the stored writer that follow a property of the code, and what breaks without them.
 
-For each property of `code_properties` the unit is taken whose cell state correlates highest with it
-on the validation packages. It passes if the square of the correlation is at least THRESHOLD there
-and on the test packages, with the same sign. Each unit is then clamped, whether it has passed or
-not: its cell state is held at the value that is typical where the property is present, or where
-it is absent. The bits that the characters of the test packages cost then are compared with those of
-the network as it is; with randomly chosen units, held at their own typical values, as a control.
-The unit of strings is also clamped while the network writes behind an opening quote. Units that one
-can read were found by Karpathy, Johnson and Fei-Fei (2015).
+For each property of `code_properties` the unit is taken whose cell state c, or its tanh, correlates
+highest with it on the validation packages. It passes if the square of the correlation is at least
+THRESHOLD there and on the test packages, with the same sign. Each unit is then clamped, whether it
+has passed or not: its cell state is held at the value that is typical where the property is
+present, or where it is absent. The bits that the characters of the test packages cost then are
+compared with those of the network as it is; with randomly chosen units, held at their own typical
+values, as a control. The unit of strings in single quotes is also clamped while the network writes
+behind an opening quote. Units that one can read were found by Karpathy, Johnson and Fei-Fei (2015).
 """
 
 import copy
@@ -48,9 +48,9 @@ class Settings:
     """How much is read and written; the seed draws the control's units and the symbols written."""
 
     seed: int = field(default=0, metadata={"help": "seed of the units drawn, and of the writing"})
-    pieces: int = field(default=192, metadata={"help": "pieces of text on each side"})
+    pieces: int = field(default=160, metadata={"help": "pieces of text on each side"})
     length: int = field(default=640, metadata={"help": "characters of each"})
-    controls: int = field(default=3, metadata={"help": "random units for each property"})
+    controls: int = field(default=2, metadata={"help": "random units for each property"})
     strings: int = field(default=272, metadata={"help": "strings that are written"})
 
 
@@ -90,14 +90,15 @@ def cell_states(model: Sequential, ids: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def followed(model: Sequential, text: Side) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """The correlations (units,) of the cell states with each property, and the states themselves.
+    """The correlations (2 units,) of c and of tanh c with each property; and c (N, units).
 
-    The states: (N, units), of one in EVERY characters.
+    All are of one in EVERY characters.
     """
     kept = [c[:, WARM_UP:-1:EVERY] for c in cell_states(model, text.ids)]
     states = np.concatenate(kept).reshape(-1, kept[0].shape[2])
+    both = np.concatenate([states, np.tanh(states)], axis=1)
     found = {
-        name: correlations(states, values[:, ::EVERY].ravel())
+        name: correlations(both, values[:, ::EVERY].ravel())
         for name, values in text.properties.items()
     }
     return found, states
@@ -236,23 +237,25 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
     validation, test = (side(files, settings) for files in (source.validation, source.test))
     on_validation, states = followed(model, validation)
     on_test, _ = followed(model, test)
-    chosen = {name: int(np.abs(r).argmax()) for name, r in on_validation.items()}
+    best = {name: int(np.abs(r).argmax()) for name, r in on_validation.items()}
+    units = states.shape[1]
     clock.lap("choosing")
     before = measured(model, test)
-    others = np.setdiff1d(np.arange(states.shape[1]), list(chosen.values()))
+    others = np.setdiff1d(np.arange(units), [k % units for k in best.values()])
     figures: dict[str, Any] = {"threshold": THRESHOLD, "properties": {}}
-    for name, unit in progress(chosen.items(), "clamping", file=sys.stderr):
+    for name, k in progress(best.items(), "clamping", file=sys.stderr):
         middle = float(np.median(validation.properties[name]))
         present = validation.properties[name][:, ::EVERY].ravel() > middle
         where = test.properties[name] > middle
         drawn = rng.choice(others, settings.controls, replace=False)
         entries = []
-        for k in (unit, *map(int, drawn)):
-            parts = (states[present, k], states[~present, k])
+        for unit in (k % units, *map(int, drawn)):
+            parts = (states[present, unit], states[~present, unit])
             typical = {held: float(np.median(c)) for held, c in zip(HELD, parts, strict=True)}
-            entries.append(clamp_and_read(model, k, typical, before, test, where))
-        r = [float(on_validation[name][unit]), float(on_test[name][unit])]
+            entries.append(clamp_and_read(model, unit, typical, before, test, where))
+        r = [float(on_validation[name][k]), float(on_test[name][k])]
         figures["properties"][name] = {
+            "follows": "c" if k < units else "tanh c",
             "correlation": {"validation": round(r[0], 4), "test": round(r[1], 4)},
             "passes": bool(min(r[0] ** 2, r[1] ** 2) >= THRESHOLD and r[0] * r[1] > 0),
             "present_above": middle,
@@ -264,7 +267,7 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
             "control": entries[1:],
         }
     clock.lap("reading")
-    entry = figures["properties"]["in_string"]
+    entry = figures["properties"]["in_quotes"]
     strings = opening_quotes(source.test, settings.strings)
     entries = [entry, *entry["control"]]
     figures["writing"] = closed_when_written(model, entries, strings, settings.seed)

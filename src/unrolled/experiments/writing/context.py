@@ -37,7 +37,7 @@ class Settings:
         metadata={"choices": ("validation", "test"), "help": "which packages are predicted"},
     )
     seed: int = field(default=0, metadata={"help": "seed of the shuffling"})
-    pieces: int = field(default=2048, metadata={"help": "pieces of text, spread evenly"})
+    pieces: int = field(default=1536, metadata={"help": "pieces of text, spread evenly"})
     far: int = field(default=256, metadata={"help": "characters of each that are shuffled"})
 
 
