@@ -158,10 +158,7 @@ def main(models: Path = saving.STORED, out: Path = OUT) -> None:
     """Write the folder anew; SystemExit if a page is too large to be loaded with ease."""
     shutil.rmtree(out, ignore_errors=True)
     shutil.copytree(ROOT / "lab", out)
-    pages = [export_readers(models)]
-    if (models / f"{WRITER}.npz").exists():
-        pages.append(export_writer(models))
-    for files in pages:
+    for files in (export_readers(models), export_writer(models)):
         size = sum(len(text.encode()) for text in files.values())
         if size > LIMIT:
             raise SystemExit(f"{out}: models and words take {size:,} bytes, more than {LIMIT:,}")
