@@ -31,6 +31,16 @@ def test_inside_a_string_from_its_first_quote_to_its_last(text, inside) -> None:
     assert marks(properties(text).in_string) == inside
 
 
+def test_single_and_triple_quotes_are_told_apart() -> None:
+    text = "f('a', r'''b''', '', '''''', f'''c{0}''')\n"
+    single = "..^^.............^........................"
+    triple = "........^^^^^^.......^^^^^....^^^^^^^^^..."
+    found = properties(text)
+    assert marks(found.in_quotes) == single
+    assert marks(found.in_triple_quotes) == triple
+    np.testing.assert_array_equal(found.in_string, found.in_quotes | found.in_triple_quotes)
+
+
 def test_a_comment_ends_with_its_line() -> None:
     text = "a = '#'  # b\nc\n"
     assert marks(properties(text).in_comment) == ".........^^^..."[: len(text)]

@@ -10,17 +10,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from unrolled.activations import Array
 from unrolled.datasets.stdlib import symbol_ids, text_of
 from unrolled.experiments.shared.ngram_models import NgramModel
 from unrolled.model import Sequential
 
-Reader = Callable[[Array], Array]
+Reader = Callable[[np.ndarray], np.ndarray]
 Model = Sequential | NgramModel | Reader
-Change = Callable[[Array], Array]
+Change = Callable[[np.ndarray], np.ndarray]
 
 
-def with_temperature(p: Array, temperature: float) -> Array:
+def with_temperature(p: np.ndarray, temperature: float) -> np.ndarray:
     """The probabilities p (..., symbols) to the power of 1 / temperature, which sum to 1 again.
 
     Below 1 the probable becomes more probable, above 1 less; 1 changes nothing. float64.
@@ -34,7 +33,7 @@ def with_temperature(p: Array, temperature: float) -> Array:
     return normalised(np.exp(log_p))  # eq-temperature
 
 
-def top_k(p: Array, k: int) -> Array:
+def top_k(p: np.ndarray, k: int) -> np.ndarray:
     """The k most probable of p (..., symbols), which sum to 1 again; all others get 0. float64.
 
     Among equals those with the lower id are kept. Fan, Lewis and Dauphin (2018). ValueError for k
@@ -46,7 +45,7 @@ def top_k(p: Array, k: int) -> Array:
     return normalised(np.where(ranks(p) < k, p, 0))  # eq-top-k
 
 
-def nucleus(p: Array, mass: float) -> Array:
+def nucleus(p: np.ndarray, mass: float) -> np.ndarray:
     """The fewest most probable of p (..., symbols) that have at least `mass` together. float64.
 
     They sum to 1 again; all others get 0. Also called top-p sampling: Holtzman et al. (2020).
@@ -61,18 +60,18 @@ def nucleus(p: Array, mass: float) -> Array:
     return normalised(np.where(ranks(p) < kept, p, 0))  # eq-nucleus
 
 
-def normalised(p: Array) -> Array:
+def normalised(p: np.ndarray) -> np.ndarray:
     """p (..., symbols) divided by its sums over the symbols."""
     return p / p.sum(axis=-1, keepdims=True)
 
 
-def ranks(p: Array) -> Array:
+def ranks(p: np.ndarray) -> np.ndarray:
     """The rank of each symbol in p (..., symbols): 0 for the most probable."""
     falling = np.argsort(-p, axis=-1, kind="stable")
     return np.argsort(falling, axis=-1, kind="stable")
 
 
-def drawn(p: Array, rng: np.random.Generator | None) -> Array:
+def drawn(p: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
     """(B,) a symbol for each row of p (B, symbols), drawn; without rng the most probable."""
     if rng is None:
         return p.argmax(axis=1)
@@ -88,8 +87,8 @@ class Written(NamedTuple):
     before temperature or anything else changed it.
     """
 
-    ids: Array
-    log2_probabilities: Array
+    ids: np.ndarray
+    log2_probabilities: np.ndarray
 
     def texts(self) -> list[str]:
         """Each of the B texts, without its prompt."""
@@ -98,7 +97,7 @@ class Written(NamedTuple):
 
 def generate(
     model: Model,
-    prompts: Sequence[str | Array],
+    prompts: Sequence[str | np.ndarray],
     length: int,
     rng: np.random.Generator | None = None,
     change: Change | None = None,
@@ -159,8 +158,8 @@ def network_reader(model: Sequential) -> Reader:
         raise ValueError("model: expected stateful=True in its recurrent layers.")
     model.reset_states()
 
-    def read(ids: Array) -> Array:
-        p: Array = model.predict(ids.astype(np.int32), batch_size=len(ids))
+    def read(ids: np.ndarray) -> np.ndarray:
+        p: np.ndarray = model.predict(ids.astype(np.int32), batch_size=len(ids))
         return p[:, -1]
 
     return read
@@ -169,9 +168,9 @@ def network_reader(model: Sequential) -> Reader:
 def ngram_reader(model: NgramModel) -> Reader:
     """The `reader` of an n-gram model."""
     longest = len(model.orders) - 1
-    context: list[Array] = []
+    context: list[np.ndarray] = []
 
-    def read(ids: Array) -> Array:
+    def read(ids: np.ndarray) -> np.ndarray:
         seen = np.concatenate([*context, ids], axis=1)
         context[:] = [seen[:, max(0, seen.shape[1] - longest) :]]
         return model.next_probabilities(context[0])

@@ -148,15 +148,22 @@ def log2_probabilities(model: Sequential, ids: Array, steps: int = 128) -> Array
     place = np.maximum(starts - warm, 0) + np.arange(length + warm)  # of the id that is read
     counted = (place >= starts) & (place < np.minimum(starts + length, count))
     place = place.clip(max=count - 1)
-    x, y = ids[place].astype(np.int32), ids[place + 1]
-    found = np.zeros(place.shape)
+    return log2_of(model, ids[place], ids[place + 1], steps)[counted]
+
+
+def log2_of(model: Sequential, x: Array, y: Array, steps: int = 128) -> Array:
+    """(B, T) log2 of the probability of each y (B, T) behind the x (B, T) of its row up to there.
+
+    B texts are read side by side, `steps` characters in a call; the states start from 0.
+    """
+    found = np.zeros(x.shape)
     model.reset_states()
-    for t in range(0, place.shape[1], steps):
-        p = model.predict(x[:, t : t + steps], batch_size=streams)
+    for t in range(0, x.shape[1], steps):
+        p = model.predict(x[:, t : t + steps].astype(np.int32), batch_size=len(x))
         chosen = np.take_along_axis(p, y[:, t : t + steps, None].astype(int), axis=2)
         found[:, t : t + steps] = np.log2(np.maximum(chosen[:, :, 0], 1e-30))
     model.reset_states()
-    return found[counted]
+    return found
 
 
 class Held(NamedTuple):
@@ -171,6 +178,20 @@ def held_out(files: list[tuple[str, str]]) -> Held:
     names = [path.split("/")[0].removesuffix(".py") for path, _ in files]
     lengths = [len(text) + 1 for _, text in files]
     return Held(joined(files), np.repeat(names, lengths)[1:])
+
+
+def within_files(ids: Array, length: int, count: int) -> Array:
+    """(count, length) the places in ids (N,) of pieces of text, spread evenly, of one file each.
+
+    ids: files in a row as in `held_out`. ValueError where no file is as long.
+    """
+    starts = np.concatenate([[0], np.cumsum(ids == 0)])  # START has the id 0
+    possible = np.flatnonzero(starts[length:] == starts[:-length])
+    if not len(possible):
+        raise ValueError(f"ids: no file has {length} characters.")
+    first = possible[np.linspace(0, len(possible) - 1, count).astype(int)]
+    places: Array = first[:, None] + np.arange(length)
+    return places
 
 
 def by_package(log2_probability: Array, packages: Array) -> dict[str, list[float]]:
