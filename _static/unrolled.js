@@ -262,35 +262,14 @@
     look();
   }
 
-  /* Mark in the page's contents what is being read. */
-  function contents() {
-    const links = new Map();
-    all("#pst-page-toc-nav a[href^='#']").forEach((link) => {
-      const target = document.getElementById(decodeURIComponent(link.hash.slice(1)));
-      const heading = target && (target.querySelector("h1, h2, h3, h4") || target);
-      if (heading) links.set(heading, link);
-    });
-    const watcher = new IntersectionObserver(
-      (changes) => {
-        const last = changes.filter((change) => change.isIntersecting).pop();
-        if (!last) return;
-        links.forEach((link, heading) => {
-          const here = heading === last.target;
-          link.classList.toggle("active", here);
-          if (here) link.setAttribute("aria-current", "true");
-          else link.removeAttribute("aria-current");
-        });
-      },
-      { rootMargin: "0px 0px -70% 0px" },
-    );
-    links.forEach((link, heading) => watcher.observe(heading));
+  /* The bar above the text has a shadow below the top of the page; the list of chapters shows the open one. */
+  function bars() {
     const top = one(".sbt-scroll-pixel-helper");
     if (top) {
       new IntersectionObserver((seen) => {
         document.body.classList.toggle("scrolled", seen[0].boundingClientRect.y < 0);
       }).observe(top);
     }
-    // The chapter that is open stands in sight in the list of chapters.
     const bar = one("#pst-primary-sidebar");
     const current = all(".bd-docs-nav a.current").pop();
     if (bar && current && current.offsetTop > bar.clientHeight / 2) {
@@ -334,6 +313,6 @@
   marks();
   copying();
   scrollers();
-  contents();
+  bars();
   printing();
 })();

@@ -150,7 +150,8 @@ var Find = (function () {
       return { id, entry, score, terms: sum.terms };
     });
     ranked.sort((a, b) => b.score - a.score || a.id - b.id);
-    return ranked.slice(0, most).map((hit) => described(book, hit, typed));
+    const near = ranked.filter((hit) => hit.score > ranked[0].score / 50);
+    return near.slice(0, most).map((hit) => described(book, hit, typed));
   }
 
   /* What is shown of a hit, and which of its words are to be marked. */

@@ -13,7 +13,7 @@
   const EMPTY = "Nothing to show: the text holds no word.";
   const MOST = 1000; // words that are read; the rest of a longer text is named and left out
   const FIRST = 5; // words whose trace is followed
-  const EXAMPLE = 23; // the challenge review that is read at first
+  const EXAMPLE = 19; // the challenge review that is read at first
   const GATES = {
     f: ["forget gate f", "1 keeps the old memory, 0 drops it"],
     i: ["input gate i", "1 lets the new in, 0 keeps it out"],

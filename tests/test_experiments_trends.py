@@ -1,4 +1,4 @@
-"""Chapter 11's experiments: their layers, their accountant, and that each runs from end to end."""
+"""Chapter 13's experiments: their layers, their accountant, and that each runs from end to end."""
 
 from itertools import pairwise
 

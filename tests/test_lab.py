@@ -621,7 +621,7 @@ def test_the_table_scores_what_an_opinion_does(page, broken):
             page.check(f"input[name=lab-hold-{gate}][value='{value}']")
     learned, after = moved({}), moved(broken)
     rows = page.locator("#lab-score tr")
-    expect(rows.last.locator("td").last).to_have_text(re.compile(r"\d"), timeout=30_000)
+    expect(rows.last.locator("td").last).to_have_text(re.compile(r"\d"), timeout=120_000)
     for row, place in zip(rows.all(), ("first", "last"), strict=True):
         cells = row.locator("td").all_inner_texts()
         shown = [[int(n) for n in re.findall(r"-?\d+", c.replace("−", "-"))] for c in cells]

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from unrolled import Sequential, datasets, layers, load_model, saving
-from unrolled.experiments.shared import pairs, record, small
+from unrolled.datasets import stdlib
+from unrolled.experiments.shared import pairs, record, small, writer
 
 NAMES = ("lstm", "gru", "rnn")
 
@@ -177,3 +178,27 @@ def test_stored_models_are_as_good_as_recorded_on_real_reviews(real_data):
         first = slice(figures["first_test_reviews"])
         right = int(np.sum((answers(load_model(name), x[first]) > 0.5) == y[first]))
         assert abs(right - figures["first_right"]) <= 1, name  # an answer of 0.5 may fall over
+
+
+def test_the_stored_writer_is_small_and_says_what_it_is():
+    path = saving.STORED / "writer.npz"
+    header, arrays = saving.read(path)
+    run = json.loads((record.ROOT / "results" / "stored_writer-seed0.json").read_text("utf-8"))
+    assert path.stat().st_size < 1.5e6
+    for key in ("settings", "seed", "data", "command"):
+        assert header[key] == run[key]
+    assert header["commit"] in (run["commit"], None)
+    assert header["vocabulary"] == list(stdlib.SYMBOLS)
+    for side, bits in header["bits"].items():
+        assert bits == run["figures"][f"stored_{side}_bits"]
+    assert [layer["class"] for layer in header["layers"]] == ["Embedding", "LSTM", "Dense"]
+    assert [array.dtype.name for array in arrays["weights"]] == [*["int8"] * 5, "float32"]
+    assert sum(w.size for w in load_model("writer").weights) == run["figures"]["weights"]
+
+
+def test_the_stored_writer_predicts_this_machines_python():
+    files = stdlib.load_stdlib().validation
+    text = stdlib.joined(files)[:20_000]
+    bits = -float(writer.log2_probabilities(load_model("writer"), text).mean())
+    header, _ = saving.read(saving.STORED / "writer.npz")
+    assert bits < header["bits"]["validation"] + 0.7  # one that counts characters needs 4 to 5

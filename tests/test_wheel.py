@@ -133,6 +133,13 @@ def test_the_small_models_come_with_the_wheel(python, tmp_path, name):
     assert (done.stdout, done.stderr) == ("(1, 1)\n", "")
 
 
+def test_the_writer_comes_with_the_wheel(python, tmp_path):
+    code = "from unrolled.commands import main; main(['write', '--length', '9', '--seed', '0'])"
+    done = run(python, code, tmp_path)
+    assert done.stderr == ""
+    assert done.stdout.startswith("def ")
+
+
 def test_the_command_reads_a_review_on_the_wheel_alone(python, tmp_path):
     code = "from unrolled.commands import main; main(['read', 'a wonderful film', '--json'])"
     done = run(python, code, tmp_path)

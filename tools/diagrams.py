@@ -662,6 +662,64 @@ def attention() -> str:
     )
 
 
+def writing_steps() -> str:
+    """The same four steps twice: given the text, and given what was written."""
+    parts = [
+        text(12, 24, "training: reads the text", "head left"),
+        text(12, 218, "writing: reads what it wrote", "head left"),
+    ]
+    for top, read, said in ((26, "else", "lse:"), (218, "elif", "lif\u2423")):
+        for k in range(4):
+            x = 74 + 84 * k
+            parts += [
+                box(x, top + 84, 44, 40, "blue", "cell"),
+                line(f"M{x} {top + 134}V{top + 109}", "blue"),
+                text(x, top + 152, read[k], "head"),
+                line(f"M{x} {top + 64}V{top + 42}", "blue"),
+                text(x, top + 34, said[k], "head orange"),
+            ]
+            if k < 3:
+                parts.append(line(f"M{x + 22} {top + 84}H{x + 59}", "blue"))
+            if k < 3 and top > 100:
+                path = f"M{x + 10} {top + 29}H{x + 42}V{top + 147}H{x + 72}"
+                parts.append(line(path, "orange", "back"))
+    parts += [
+        text(392, 60, "next", "note right orange"),
+        text(392, 178, "read", "note right"),
+        text(392, 370, "read", "note right"),
+        text(392, 252, "drawn", "note right orange"),
+    ]
+    return drawing("The network in training, and while it writes", 386, *parts)
+
+
+def writing_streams() -> str:
+    """Two streams of text in windows; the state crosses a cut, the gradient does not."""
+    parts = [
+        text(108, 24, "update 1", "head"),
+        text(218, 24, "update 2", "head"),
+        text(328, 24, "update 3", "head"),
+    ]
+    for row, letters in enumerate((("abcd", "efgh", "ijkl"), ("nopq", "rstu", "vwxy"))):
+        y = 66 + 104 * row
+        parts.append(text(12, y + 5, f"stream {row + 1}", "note left"))
+        for k, window in enumerate(letters):
+            x = 108 + 110 * k
+            parts += [
+                box(x, y, 74, 40, "blue", " ".join(window)),
+                line(f"M{x + 32} {y + 38}H{x - 34}", "orange", "back"),
+                line(f"M{x - 44} {y + 28}V{y + 48}", "orange", tip=False),
+            ]
+            if k < 2:
+                parts.append(line(f"M{x + 37} {y}H{x + 70}", "blue", "c"))
+    parts += [
+        line("M74 246H110", "blue", "c"),
+        text(118, 251, "state, handed on", "note left"),
+        line("M282 246H246", "orange", "back"),
+        text(290, 251, "gradient, cut", "note left"),
+    ]
+    return drawing("Text in streams: states cross a cut, gradients do not", 268, *parts)
+
+
 FIGURES = {
     "01-map": book_map,
     "02-rnn-unrolled": unrolled,
@@ -675,8 +733,10 @@ FIGURES = {
     "06-gru": gru,
     "07-padding": padding,
     "07-training-loop": training_loop,
-    "10-encoder-decoder": encoder_decoder,
-    "10-attention": attention,
+    "11-encoder-decoder": encoder_decoder,
+    "11-attention": attention,
+    "writing-steps": writing_steps,
+    "writing-streams": writing_streams,
     "a2-kernel": kernel,
     "errata-cells": errata,
 }

@@ -29,7 +29,7 @@ NAMES = (
     "output_bias",
 )
 PART = 160_000  # letters of base64 in a file, so that no script is large
-PAIRS = 10  # of the challenge set, of each kind, to choose from: all would make the page too heavy
+PAIRS = 8  # of the challenge set, of each kind, to choose from: all would make the page too heavy
 NEGATIONS = ("negation", "double negation")  # kinds of challenge reviews that turn on one
 LIMIT = 1_500_000  # bytes of all models and words of one page
 WRITER = "writer"  # the stored model of the page that writes

@@ -44,6 +44,8 @@ REPLACED = (
 )
 # Lines of script in the page itself that belong to those.
 INLINE = re.compile(r"dataset\.mode|search_as_you_type|PST|DOCUMENTATION_OPTIONS")
+# The book's own, which wait until the page is there.
+OWN = ("reading.js", "unrolled.js")
 # Files and folders of _static that no page asks for.
 UNUSED = (
     "*.map",
@@ -213,7 +215,7 @@ def scripts(page: BeautifulSoup) -> None:
         source = str(script.get("src", "")).partition("?")[0].rpartition("/")[2]
         if source in REPLACED or (not source and INLINE.search(script.text)):
             script.decompose()
-        elif source == "unrolled.js":
+        elif source in OWN:
             script["defer"] = ""
     first = page.new_tag("script")
     first.string = FIRST

@@ -54,7 +54,7 @@ def softmax(x: Array) -> Array:
     largest x of each row is subtracted first: that changes no quotient, and no e^x overflows.
     """
     e = np.exp(x - x.max(axis=-1, keepdims=True))
-    return e / e.sum(axis=-1, keepdims=True)
+    return e / e.sum(axis=-1, keepdims=True)  # eq-softmax
 
 
 def log_softmax(x: Array) -> Array:

@@ -215,7 +215,7 @@ def sparse_categorical_crossentropy_gradient(
     *_, K = z.shape
     N, one_hot = y.size, (np.arange(K) == y).astype(z.dtype)
     if from_logits:
-        return w * (softmax(z) - one_hot) / N
+        return w * (softmax(z) - one_hot) / N  # eq-softmax-gradient
     p = np.clip(z, EPSILON, 1 - EPSILON)
     return w * ((1 / p.sum(axis=-1, keepdims=True) - one_hot / p) * (p == z)) / N
 

@@ -4,8 +4,9 @@ A small LSTM learns from strings: `TextVectorization` counts the words, `tf.data
 like length into a batch. Then the words are built into the model, which takes a string, and it is
 saved: as a Keras file, as an exported SavedModel, and, for phones, converted to LiteRT in float32
 and with int8 weights. The LiteRT models take the ids of 250 words, padded, since strings have to
-become ids outside of them. Each reads the same held-out reviews, one by one. The first 250 words of
-a review are read. The test part is not.
+become ids outside of them. Each reads the same held-out reviews, and is timed one by one, in
+seconds of the processor over all threads, so that other work on the machine hardly counts. The
+first 250 words of a review are read. The test part is not.
 """
 
 import os
@@ -172,7 +173,7 @@ def bytes_of(path: Path) -> int:
 def saved_forms(
     model: Any, strings: Any, words: dict[str, int], folder: Path, settings: Settings
 ) -> tuple[dict[str, Answer], dict[str, int], dict[str, float]]:
-    """How each form of the model answers, its bytes on disk, and the seconds of loading it."""
+    """How each form of the model answers, its bytes on disk, the processor's seconds of loading."""
     import keras
     import tensorflow as tf
 
@@ -201,22 +202,22 @@ def saved_forms(
     answers, sizes, loading = {}, {}, {}
     for name, (file, load) in ways.items():
         sizes[name] = bytes_of(folder / file)
-        start = time.perf_counter()
+        start = time.process_time()
         answers[name] = load()
-        loading[name] = round(time.perf_counter() - start, 4)
+        loading[name] = round(time.process_time() - start, 4)
     return answers, sizes, loading
 
 
 def timed(answers: dict[str, Answer], texts: list[str]) -> dict[str, list[float]]:
-    """Percentiles of the milliseconds of one answer, the forms in turns."""
+    """Percentiles of the processor's milliseconds of one answer, the forms in turns."""
     times: dict[str, list[float]] = {name: [] for name in answers}
     for answer in answers.values():
         answer(texts[:1])  # Keras traces a call of a new shape, which is not timed
     for text in texts:
         for name, answer in answers.items():
-            start = time.perf_counter()
+            start = time.process_time()
             answer([text])
-            times[name].append(1000 * (time.perf_counter() - start))
+            times[name].append(1000 * (time.process_time() - start))
     return {
         name: [round(float(value), 3) for value in np.percentile(values, PERCENTILES)]
         for name, values in times.items()

@@ -4,11 +4,13 @@ The real server runs as a process of its own on the loopback address. Clients, t
 process, each keep one connection and send the next review as soon as the last one is answered. So
 this is a closed loop: it measures how long an answer takes under so many clients, not what happens
 if requests come whether or not the last ones were answered. Clients and server share the machine's
-processors. Every answer is compared with that of the library.
+processors: `load_average` says how much ran on them, at the start and at the end, where the system
+tells it. Every answer is compared with that of the library.
 """
 
 import http.client
 import json
+import os
 import re
 import signal
 import subprocess
@@ -152,9 +154,15 @@ def summary(answers: list[Answer], expected: list[float]) -> dict[str, Any]:
     }
 
 
+def load_average() -> float | None:
+    """How many processes ran or waited for a processor, the mean of a minute; None on Windows."""
+    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+
+
 def run(settings: Settings, partial: Path) -> dict[str, Any]:
     """Measure the library alone, then the service with more and more clients."""
     clock = Clock()
+    busy = [load_average()]
     (x, _), _ = datasets.load_data(NUM_WORDS, settings.data)
     index = datasets.get_word_index(settings.data)
     rows = np.random.default_rng(settings.seed).permutation(len(x))[: settings.reviews]
@@ -179,11 +187,13 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
                 **summary(asked(port, requests, n, settings), expected),
             }
     clock.lap("all")
+    busy.append(load_average())
     return {
         "data": data_entry(settings.data),
         "seconds": clock.seconds,
         "curves": {},
         "figures": {
+            "load_average": busy,
             "percentiles": list(PERCENTILES),
             "library_milliseconds": [
                 round(float(value), 3) for value in np.percentile(alone, PERCENTILES)

@@ -112,7 +112,7 @@ def mixed(
     total = found(order.contexts, order.total, contexts, 1)
     kept = found(order.contexts, order.kept, contexts, 1)  # a context never seen says nothing
     taken = order.discounts[np.minimum(counts, 3).astype(int)]
-    return (counts - taken) / total + kept * shorter
+    return (counts - taken) / total + kept * shorter  # eq-witten-bell, eq-kneser-ney
 
 
 def summed(groups: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -171,5 +171,6 @@ def modified_discounts(counts: np.ndarray) -> np.ndarray:
     if not number.all():
         return np.array([0.0, 0.5, 0.5, 0.5])
     y = number[0] / (number[0] + 2 * number[1])
-    taken = [n - (n + 1) * y * number[n] / number[n - 1] for n in (1, 2, 3)]
+    n = np.array([1, 2, 3])
+    taken = n - (n + 1) * y * number[1:] / number[:-1]  # eq-kneser-ney-discounts
     return np.array([0.0, *taken])

@@ -1,4 +1,4 @@
-"""Encoder and decoder, one LSTM each, with or without additive attention (chapter 10).
+"""Encoder and decoder, one LSTM each, with or without additive attention (chapter 11).
 
 Strings come as ids: a source (B, T) and a target (B, S), padded behind with PAD. A target ends with
 END; what the decoder reads is the target one step later, with START in front. K: symbols. E: width

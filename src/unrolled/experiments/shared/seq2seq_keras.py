@@ -1,4 +1,4 @@
-"""The translator of `seq2seq` in Keras, with the same weights (chapter 10)."""
+"""The translator of `seq2seq` in Keras, with the same weights (chapter 11)."""
 
 from typing import Any
 

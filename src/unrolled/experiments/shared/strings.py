@@ -1,7 +1,7 @@
 """Strings to translate into strings, made from a seed: dates, sums, and letters in reverse.
 
 Each task has a rule that answers every source without an error: a few lines of Python. Sources of
-more than `longest` characters are kept out of the training. Book: chapter 10.
+more than `longest` characters are kept out of the training. Book: chapter 11.
 """
 
 import datetime

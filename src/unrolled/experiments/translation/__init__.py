@@ -1,1 +1,1 @@
-"""Strings into strings: experiments with encoder, decoder and attention (chapter 10)."""
+"""Strings into strings: experiments with encoder, decoder and attention (chapter 11)."""

@@ -3,7 +3,7 @@
 Dates in many forms, sums of numbers in words, and letters in reverse. Measured on strings of the
 lengths of the training and on longer ones, with keys that the training has not seen: how many
 answers are right in every character, how often the model errs behind its own errors, what a beam
-search finds that a greedy one does not, and where the attention looks. Book: chapter 10.
+search finds that a greedy one does not, and where the attention looks. Book: chapter 11.
 """
 
 import sys

@@ -1,1 +1,1 @@
-"""Trends and challenges: experiments of chapter 11."""
+"""Trends and challenges: experiments of chapter 13."""

@@ -17,12 +17,7 @@ from unrolled.experiments.shared.record import Runs
 Settings = writer.Settings
 NAMED_BY = ("cell", "measured_on")
 SEEDS = (0, 1, 2)
-RUNS: Runs = (
-    ({"cell": "lstm", "measured_on": "test"}, SEEDS),
-    ({"cell": "gru", "measured_on": "test"}, SEEDS),
-    ({"cell": "rnn", "measured_on": "test", "learning_rate": 0.004}, SEEDS),
-    ({"cell": "lstm", "measured_on": "test", "depth": 2, "units": 192}, SEEDS),
-)
+RUNS: Runs = (({"cell": "lstm", "measured_on": "test"}, SEEDS),)
 
 
 def run(settings: writer.Settings, partial: Path) -> dict[str, Any]:
