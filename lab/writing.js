@@ -455,7 +455,7 @@
     history.replaceState({ ...history.state, writing: settings() }, "");
   }
 
-  const saveSoon = later(saveNow, 300);
+  const saveSoon = later(saveNow, 200);
 
   /** Take text and settings from the history or from the link's hash; false where neither has any. */
   function follow() {
@@ -479,8 +479,10 @@
     state.mass = stepped("mass", "q");
     state.seed = stepped("seed", "s");
     state.length = Math.round(value("n", 0, MOST, state.length));
-    const unit = value("u", 0, units - 1, null);
-    state.unit = unit === null ? null : Math.round(unit);
+    if (given.has("u")) {
+      const unit = value("u", 0, units - 1, null);
+      state.unit = unit === null ? null : Math.round(unit);
+    }
     return true;
   }
 
@@ -587,7 +589,6 @@
       if (step !== null) goTo(step);
     });
     $("link").addEventListener("click", take);
-    addEventListener("pagehide", saveNow);
     addEventListener("hashchange", () => {
       pause();
       if (!follow()) return saveNow();
@@ -627,6 +628,7 @@
     $("minutes").textContent = number(model.facts.minutes, 0);
     $("bits").textContent = number(model.facts.bits);
     fillLists();
+    state.unit = Lab.data.named[0]?.unit ?? null;
     follow();
     showState();
     listen();

@@ -542,6 +542,7 @@ def test_a_link_within_the_page_changes_nothing(page):
 def test_text_and_settings_survive_a_reload_and_back(page, site):
     choose(page)
     shown = [settings(page), text(page)]
+    until(page, "history.state?.writing.endsWith('v=5')")
     assert "4321" not in page.url  # what is typed stays out of the address
     page.reload()
     ready(page)

@@ -35,6 +35,8 @@ LIMIT = 1_500_000  # bytes of all models and words of one page
 WRITER = "writer"  # the stored model of the page that writes
 FOLLOWED = {  # properties of code, by their names in the experiment `clamping`
     "in_string": "inside a string",
+    "in_quotes": "inside a one-line string",
+    "in_triple_quotes": "inside triple quotes",
     "in_comment": "inside a comment",
     "brackets": "open brackets",
     "indentation": "indentation",
