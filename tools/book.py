@@ -35,6 +35,7 @@ INPUTS = (
     "chapters/images/*",
     "_static/*",
     "cover/*",
+    "results/*.json",
     "find/*",
     "_build/extra/**/*",
     "tools/*.py",
