@@ -24,7 +24,7 @@ from unrolled.experiments.shared.paired import LEVEL
 from unrolled.experiments.shared.record import Runs, data_entry
 
 NAMED_BY = ()
-RUNS: Runs = (({}, (1, 2)),)
+RUNS: Runs = (({}, (0, 1, 2)),)
 UNKNOWN = 2  # the id of a word that the model does not know
 TEMPERATURES = np.geomspace(0.1, 10, 801)
 USUAL = 0.99  # the middle share of the windows drawn from `calibration`
