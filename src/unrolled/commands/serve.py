@@ -95,6 +95,7 @@ def run(options: argparse.Namespace) -> None:
         http="h11",
         ws="none",
         lifespan="off",
+        log_config=None,  # uvicorn's own would close the log handlers of this process
         log_level="warning",
         access_log=False,
         proxy_headers=False,
