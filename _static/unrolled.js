@@ -144,7 +144,6 @@
     field.addEventListener("input", ready, { once: true });
     if (own) {
       field.value = new URLSearchParams(location.search).get("q") || "";
-      field.focus();
       if (field.value) ready();
     }
   }
