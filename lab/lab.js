@@ -23,7 +23,7 @@
   const { clamp, number, factor, signed, node } = Lab.charts;
   const still = matchMedia("(prefers-reduced-motion: reduce)");
 
-  const $ = (id) => document.getElementById(`lab-${id}`);
+  const { $, plural, later, say, plain } = Lab.page;
   const state = { text: "", filler: 0, hold: { f: null, i: null, o: null }, shift: 0 };
   Object.assign(state, { unit: 0, alone: false, step: 0 });
   let neutral; // the neutral words
@@ -37,36 +37,12 @@
   // Small helpers
 
   const points = (move) => Math.round(Math.abs(move) * 100);
-  const plural = (count, word) => `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;
   const verdict = (p) => `${p > 0.5 ? "positive" : "negative"}, p = ${number(p)}`;
   const percent = (share) => `${(share * 100).toFixed(1)} %`;
 
   /** For tests: whether what is shown is all there is to come. */
   function mark(at) {
     document.documentElement.dataset.lab = at;
-  }
-
-  function later(task, milliseconds) {
-    let waiting;
-    return (...given) => {
-      clearTimeout(waiting);
-      waiting = setTimeout(() => task(...given), milliseconds);
-    };
-  }
-
-  /** Said to a screen reader, once things have come to rest. */
-  const say = later((text) => {
-    $("say").textContent = text;
-  }, 500);
-
-  /** Curly quotes, long dashes and dots as the reviews have them: a phone writes them by itself. */
-  function plain(text) {
-    return text
-      .replace(/[\u2018\u2019\u02bc]/g, "'")
-      .replace(/[\u201c-\u201e\u00ab\u00bb]/g, '"')
-      .replace(/[\u2013\u2014]/g, "-")
-      .replace(/\u2026/g, "...")
-      .replace(/[\u00a0\u202f\r]/g, " ");
   }
 
   // Reading
@@ -81,7 +57,7 @@
 
   function compute() {
     const started = performance.now();
-    const text = plain(state.text);
+    const text = plain(state.text).replace(/\r/g, " ");
     const typed = Lab.tokenize(text);
     const words = typed.slice(0, MOST);
     if (!words.length) {

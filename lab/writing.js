@@ -29,7 +29,7 @@
   const { clamp, number, signed, node } = Lab.charts;
   const still = matchMedia("(prefers-reduced-motion: reduce)");
 
-  const $ = (id) => document.getElementById(`lab-${id}`);
+  const { $, plural, later, say, plain } = Lab.page;
   const state = { prompt: EXAMPLES[FIRST], method: "all", temperature: 0.7, k: 5, mass: 0.9 };
   Object.assign(state, { seed: 1, unit: null, pace: 30, length: 300 });
   const LIMITS = { temperature: [0.1, 2], k: [1, 50], mass: [0.05, 0.99], seed: [0, 999_999] };
@@ -51,7 +51,6 @@
 
   // Small helpers
 
-  const plural = (count, word) => `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;
   const symbolName = (id) => NAMES[symbols[id]] ?? symbols[id];
   const quoted = (id) => (symbols[id] in NAMES ? NAMES[symbols[id]] : `“${symbols[id]}”`);
   const start = () => 1 + prompt.ids.length; // the steps before the first written character
@@ -66,30 +65,7 @@
     return p > 0.999 ? "> 99.9" : number(p * 100, 1);
   }
 
-  function later(task, milliseconds) {
-    let timer;
-    return (...given) => {
-      clearTimeout(timer);
-      timer = setTimeout(() => task(...given), milliseconds);
-    };
-  }
-
-  /** Said to a screen reader, once things have come to rest. */
-  const say = later((text) => {
-    $("say").textContent = text;
-  }, 500);
-
   // The prompt
-
-  /** Curly quotes, dashes and dots as code has them: a phone writes others by itself. */
-  function plain(text) {
-    return text
-      .replace(/[\u2018\u2019\u02bc]/g, "'")
-      .replace(/[\u201c-\u201e\u00ab\u00bb]/g, '"')
-      .replace(/[\u2013\u2014]/g, "-")
-      .replace(/\u2026/g, "...")
-      .replace(/[\u00a0\u202f]/g, " ");
-  }
 
   /** The ids of a prompt, and what has to be said about it. */
   function understand(text) {
