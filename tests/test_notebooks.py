@@ -32,7 +32,6 @@ SOURCES = """
 BOOK = notebooks.Book(
     numbers={"eq-bce": "3.2", "fig-ch03-loss": "3.4", "ex-ch03-count": "3.1"},
     places={"sec-here": ("chapters/03-rnn", "The cell"), "sec-lab": ("lab", "The lab")},
-    documents=frozenset({"chapters/03-rnn", "lab"}),
     bibliography=parse_string(SOURCES, "bibtex"),
 )
 SINCE_SPHINX = re.compile(

@@ -28,7 +28,6 @@ from dependencies import ROOT
 
 ARCHIVE = "unrolled-notebooks.zip"
 RESULTS = "results.zip"
-SAME_DATE = (2026, 1, 1, 0, 0, 0)  # of what is in an archive: two builds are the same
 FENCE = re.compile(r"^```\{([a-z-]+)\} *(.*?)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 ROLE = re.compile(r"\{(cite|eq|index|numref|ref|term)\}`([^`]+)`")
 OPTIONS = re.compile(r"\A(?::[a-z-]+:.*\n)+")
@@ -84,12 +83,11 @@ class Book:
     """What the references of all chapters lead to.
 
     numbers: label -> the number in the book, such as "3.2". places: label -> the document and the
-    title of the section. documents: the names of all, such as "chapters/03-rnn" and "lab".
+    title of the section, such as "chapters/03-rnn" and "Forwards".
     """
 
     numbers: dict[str, str]
     places: dict[str, tuple[str, str]]
-    documents: frozenset[str]
     bibliography: BibliographyData
 
 
@@ -105,7 +103,7 @@ def read_book(app: Sphinx) -> Book:
     labels = env.get_domain("std").labels
     places = {label: (document, title) for label, (document, _, title) in labels.items()}
     bibliography = parse_bibliography(ROOT / "references.bib")
-    return Book(numbers, places, frozenset(env.found_docs), bibliography)
+    return Book(numbers, places, bibliography)
 
 
 class Converter:
@@ -268,6 +266,7 @@ def converted(twin: NotebookNode, book: Book, document: str, first: NotebookNode
 def without_solutions(twin: NotebookNode) -> NotebookNode:
     """The twin without solutions and outputs, with an empty cell in the place of each solution."""
     cells: list[NotebookNode] = []
+    answers = 0
     inside = False
     for cell in twin.cells:
         cell = nbformat.from_dict(cell)
@@ -285,9 +284,8 @@ def without_solutions(twin: NotebookNode) -> NotebookNode:
             elif part.startswith("```{solution-end}"):
                 inside = False
                 kept.append(re.sub(r"\A```\{solution-end\}\n```\n?", "", part))
-                number = sum(c.cell_type == "code" and not c.source for c in cells)
-                empty = nbformat.v4.new_code_cell("", id=f"answer-{number + 1}")
-                cells.append(empty)
+                answers += 1
+                cells.append(nbformat.v4.new_code_cell("", id=f"answer-{answers}"))
             elif not inside:
                 kept.append(part)
         cell.source = "".join(kept).strip()
@@ -296,12 +294,8 @@ def without_solutions(twin: NotebookNode) -> NotebookNode:
 
 
 def archived(files: dict[str, bytes]) -> bytes:
-    """A zip archive of the files, the same for the same files."""
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for name, data in sorted(files.items()):
-            archive.writestr(zipfile.ZipInfo(name, SAME_DATE), data, zipfile.ZIP_DEFLATED)
-    return content.getvalue()
+    """A compressed archive of the files."""
+    return page_files.zipped(files, zipfile.ZIP_DEFLATED)
 
 
 def write(app: Sphinx, out: Path) -> None:

@@ -113,12 +113,16 @@ def packages(lock: dict[str, Any], name: str) -> set[str]:
     return found
 
 
-def zipped(files: dict[str, bytes]) -> bytes:
-    """An archive of files, the same bytes for the same files."""
+def zipped(files: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> bytes:
+    """An archive of files, the same bytes for the same files.
+
+    compression: as for `zipfile`; an archive for the page is stored, since the whole is compressed
+    later.
+    """
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as into:
         for name, content in sorted(files.items()):
-            into.writestr(zipfile.ZipInfo(name), content)  # stored: the whole is compressed later
+            into.writestr(zipfile.ZipInfo(name), content, compression)
     return archive.getvalue()
 
 
