@@ -195,7 +195,7 @@ def test_log_count_ratio(record):
     assert np.abs(of_the_baseline - expected).max() < WRITTEN_OUT
 
 
-# Chapter 13: attention, and recurrences that do not wait
+# Chapter 14: attention, and recurrences that do not wait
 
 
 @pytest.mark.parametrize(("T", "D", "d"), [(1, 1, 1), (4, 3, 2), (9, 2, 5)])

@@ -1,4 +1,4 @@
-"""Chapter 13's experiments: their layers, their accountant, and that each runs from end to end."""
+"""Chapter 14's experiments: their layers, their accountant, and that each runs from end to end."""
 
 from itertools import pairwise
 

@@ -57,7 +57,7 @@ def converter(document="chapters/03-rnn"):
         ("{ref}`here <sec-here>`", "[here](#The-cell)"),
         ("{ref}`sec-lab`", "[The lab](../../lab.html#The-lab)"),
         ("[above](sec-here)", "[above](#The-cell)"),
-        ("[FAQ](14-faq.ipynb#nan)", "[FAQ](14-faq.ipynb#nan)"),
+        ("[FAQ](15-faq.ipynb#nan)", "[FAQ](15-faq.ipynb#nan)"),
         ("[lab](../lab.md)", "[lab](../../lab.html)"),
         ("[out](https://docs.python.org/3/)", "[out](https://docs.python.org/3/)"),
         ("```{index} gate\n```\ntext", "text"),

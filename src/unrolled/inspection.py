@@ -3,7 +3,7 @@
 A model here is a Sequential whose first layer is an Embedding and whose last gives one number
 through a sigmoid; Dropout is left out. ids: (T,) of one review, as `datasets.encode` gives them.
 What the Embedding masks, padding, is no word: what is said here agrees with `Sequential.predict`
-for the same ids. Chapters 6, 8 and 13.
+for the same ids. Chapters 6, 8 and 14.
 """
 
 from collections.abc import Sequence

@@ -138,7 +138,7 @@ def quantised(w: Array, axis: int | tuple[int, ...] | None = None) -> tuple[Arra
 
     w: of any shape. The weights along `axis` share one scale, their largest size over 127: with
     axis=0 each column of a kernel has its own, with None all of w shares one. No weight changes
-    by more than half a scale (Jacob et al. 2018; chapter 13).
+    by more than half a scale (Jacob et al. 2018; chapter 14).
     """
     scale = np.abs(w).max(axis=axis, keepdims=True).astype(np.float32) / np.float32(127)
     scale[scale == 0] = 1  # for weights that are all 0

@@ -1,7 +1,7 @@
 """One module for each measured claim; `python -m unrolled.experiments NAME` records a run.
 
 `mechanics` learns synthetic tasks, `reviews` reads IMDB, `series` forecasts, and reads images and
-sounds, `service` has a model in use, `trends` is chapter 13, `translation` turns strings into
+sounds, `service` has a model in use, `trends` is chapter 14, `translation` turns strings into
 strings, `writing` predicts source code, and `shared` holds what several of them need: no experiment
 imports another. A module is an experiment when it has a frozen dataclass `Settings` (with a field
 `seed`), a tuple `NAMED_BY` (the fields that name a run's file), `RUNS` (those that the book shows:

@@ -2,7 +2,7 @@
 
 A stored model reads real test reviews. Only sums over many reviews are kept.
 And a test of two explanations: delete the words that occlusion or integrated gradients name, and
-see whether the verdict falls faster than when words are picked at random. Book: chapters 6, 8, 13.
+see whether the verdict falls faster than when words are picked at random. Book: chapters 6, 8, 14.
 """
 
 import sys

@@ -7,7 +7,7 @@ review; Adam with clipped gradients and a rate that falls to 0 by the last epoch
 the models of seed 0 that learn 50,000 such texts and their excerpts go to models/, as
 `unrolled.load_model("lstm")` and the book's lab read them. With --validation 0.2 nothing is stored,
 and a split by movie is measured instead of the test set: so length, size and pooling are chosen.
-Book: chapters 6, 8 and 13.
+Book: chapters 6, 8 and 14.
 """
 
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""Layers that only chapter 13 compares: minGRU with a parallel scan, self-attention, a short view.
+"""Layers that only chapter 14 compares: minGRU with a parallel scan, self-attention, a short view.
 
 They are layers of `unrolled`, with its checks and its way of `forward` and `backward`, and are
 written for reading: what is fast in `unrolled.layers` is left out.
@@ -97,7 +97,7 @@ class MinGRU(Layer):
 
 @dataclass(eq=False)
 class SelfAttention(Layer):
-    """One head: softmax(Q K^T / √d) V, Q, K, V = x W (Vaswani et al. 2017; chapter 13).
+    """One head: softmax(Q K^T / √d) V, Q, K, V = x W (Vaswani et al. 2017; chapter 14).
 
     y is (B, T, d), d = units. Weights: kernel (D, 3d), columns for Q, K, V. What is masked is
     not looked at; it gets an output all the same, which the mask marks.

@@ -1,4 +1,4 @@
-"""What chapter 13's runs share: a subset of the reviews, a small model, and timed training."""
+"""What chapter 14's runs share: a subset of the reviews, a small model, and timed training."""
 
 import time
 from dataclasses import dataclass, field

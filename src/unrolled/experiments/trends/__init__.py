@@ -1,1 +1,1 @@
-"""Trends and challenges: experiments of chapter 13."""
+"""Trends and challenges: experiments of chapter 14."""

@@ -3,7 +3,7 @@
 The same embedding before, the same verdict behind, as many weights between (within 1 %), the same
 reviews, batches and optimizer; of mean and largest, the pooling that validation prefers. Attention
 with and without marks of the words' places; then all models read the test reviews once more with
-their words in random order. NumPy, through `unrolled`. Book: chapter 13.
+their words in random order. NumPy, through `unrolled`. Book: chapter 14.
 """
 
 import sys

@@ -4,7 +4,7 @@ Three comparisons on the same reviews. `padding`: an LSTM on reviews all padded 
 the pads read, on random batches padded to their longest with a mask, and on batches of like
 length. `truncation`: an LSTM that learns from the last 20 or 50 words only, or from all.
 `minGRU`: minGRUs (Feng et al. 2024), of equal size and as many units as the LSTM, computed step
-by step and in log2 T rounds. Then the time of one step of each, by length. Book: chapter 13.
+by step and in log2 T rounds. Then the time of one step of each, by length. Book: chapter 14.
 """
 
 import sys

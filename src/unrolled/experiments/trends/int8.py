@@ -2,7 +2,7 @@
 
 A model is trained as in the experiment `models`, to the same bits; its weights are then rounded
 to float16, or to int8 with one scale for an array, a row or a column, and it reads the test set
-with each. Book: chapter 13.
+with each. Book: chapter 14.
 """
 
 import sys

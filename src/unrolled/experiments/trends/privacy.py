@@ -4,7 +4,7 @@ Membership inference by loss (Yeom et al. 2018): of two reviews, the one with th
 taken for the training review. Members and others are drawn from the same pool, so that only
 membership tells them apart. Then the same LSTM, and a linear model, trained by DP-SGD (Abadi et
 al. 2016), with its ε from the moments of the subsampled Gaussian (Mironov et al. 2019). Book:
-chapter 13.
+chapter 14.
 """
 
 import math

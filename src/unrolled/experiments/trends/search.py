@@ -4,7 +4,7 @@ Sixteen settings are drawn at random. All are trained on a sixteenth of the revi
 half by validation goes on with twice as many, until one is left that has seen all of them
 (Jamieson & Talwalkar 2016; random search: Bergstra & Bengio 2012). The movies held out are in
 two halves: one to choose by, one that only shows how much the chosen score flatters. The winner
-and the settings made by hand each read the test set once. Book: chapter 13.
+and the settings made by hand each read the test set once. Book: chapter 14.
 """
 
 import sys

@@ -3,7 +3,7 @@
 `tf.distribute.MultiWorkerMirroredStrategy` over two processes on 127.0.0.1, each with its half of
 every batch and a step of its own (Keras 3's `fit` fails there), against one process with the
 whole batch: how far the weights end apart, and what a step costs. Then `fit` under
-`MirroredStrategy` on two logical processors in one process. Synthetic data. Book: chapter 13.
+`MirroredStrategy` on two logical processors in one process. Synthetic data. Book: chapter 14.
 """
 
 import json
