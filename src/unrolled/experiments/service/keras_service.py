@@ -28,7 +28,7 @@ from unrolled.experiments.shared.record import Runs, data_entry
 from unrolled.extras import progress
 
 NAMED_BY = ()
-RUNS: Runs = ()
+RUNS: Runs = (({}, (0, 1, 2)),)
 BUCKETS = (50, 100, 150, 200)  # words; a bucket ends at each
 PERCENTILES = (50, 90, 99)
 Answer = Callable[[list[str]], Array]  # texts of N reviews -> (N,) probabilities
