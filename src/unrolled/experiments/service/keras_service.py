@@ -134,6 +134,14 @@ def interpreter(path: Path) -> Any:
     return found
 
 
+def words_of(text: str) -> list[str]:
+    """The words as TensorFlow splits them: at ASCII's blanks only.
+
+    `str.split` splits at others, too: at the character U+0085, which stands in some reviews.
+    """
+    return [word.decode() for word in text.encode().split()]
+
+
 def in_batches(model: Any, settings: Settings) -> Answer:
     """What a function of strings (B,) that gives (B, 1) answers to any number of texts."""
     import tensorflow as tf
@@ -154,7 +162,7 @@ def one_by_one(found: Any, words: dict[str, int], settings: Settings) -> Answer:
         said = []
         for text in texts:
             ids = np.zeros((1, settings.maxlen), np.int32)
-            row = [words.get(word, 1) for word in text.split()][: settings.maxlen]
+            row = [words.get(word, 1) for word in words_of(text)[: settings.maxlen]]
             ids[0, : len(row)] = row
             found.set_tensor(taken["index"], ids)
             found.invoke()
