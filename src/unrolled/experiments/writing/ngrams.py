@@ -25,7 +25,7 @@ from unrolled.extras import progress
 NAMED_BY = ("measured_on",)
 RUNS: Runs = tuple(
     ({"measured_on": part, **less}, (0,))
-    for less in ({}, {"characters": 400_000}, {"characters": 1_600_000})
+    for less in ({}, {"characters": 400_000})
     for part in ("validation", "test")
 )
 MODELS = {"witten_bell": witten_bell, "kneser_ney": kneser_ney}
