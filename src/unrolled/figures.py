@@ -181,7 +181,7 @@ def _settle(fig: Any) -> None:
         _break(ax.yaxis.label, 2 * min(middle, fig.bbox.height - middle), side="height")
         for title in (ax.title, ax._left_title):
             _break(title, WIDTH - left if len(fig.axes) == 1 else width)
-        _turn_crowded([label for label in ax.get_xticklabels() if len(label.get_text()) > 1])
+        _turn_crowded([label for label in ax.get_xticklabels() if label.get_text()])
     fig.draw_without_rendering()
     legends = [ax.get_legend() for ax in fig.axes if ax.get_legend()]
     if any(_covers(legend) for legend in legends):
@@ -214,7 +214,10 @@ def _break(text: Any, room: float, side: str = "width") -> None:
 
 
 def _turn_crowded(labels: Sequence[Any]) -> None:
-    """Turn the labels of an x-axis if two of them touch."""
+    """Turn the labels of an x-axis if two of them touch, but not letters, nor those with lines."""
+    texts = [label.get_text() for label in labels]
+    if all(len(text) == 1 for text in texts) or any("\n" in text for text in texts):
+        return
     boxes = [label.get_window_extent() for label in labels]
     # A browser's letters are narrower than those of Matplotlib.
     if any(a.x0 + 0.95 * a.width > b.x0 for a, b in itertools.pairwise(boxes)):
