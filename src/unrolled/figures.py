@@ -45,7 +45,7 @@ DARK = {
     "#6b7580": "#98a3af",
     "#c4c9ce": "#4a535d",  # level lines
     "#e4e7ea": "#333b44",  # the grid
-    "#ffffff": "#1b2027",  # the ground
+    "#ffffff": "#121212",  # the ground, as of the page
 }
 INK = "#1b1b1b"  # on a strong colour, light page or dark
 _MARKERS = "os^Dvp"
@@ -154,7 +154,7 @@ def _dark_style(text: str) -> str:
         if f"{kind}: {light}" in text
     ]
     if "<image" in text:
-        rules.append("image{filter:invert(0.9) hue-rotate(180deg)}")
+        rules.append("image{filter:invert(0.95) hue-rotate(180deg)}")
     return f"@media(prefers-color-scheme:dark){{{''.join(rules)}}}"
 
 
