@@ -50,8 +50,8 @@ Run.outputs = (function () {
     }));
   }
 
-  function picture(base64, alt) {
-    return element("img", { src: `data:image/png;base64,${base64}`, alt });
+  function picture(src, alt) {
+    return element("img", { src, alt });
   }
 
   /* The place for a cell's output; what was there is kept for `reset`. */
@@ -80,7 +80,7 @@ Run.outputs = (function () {
     function draw(drawn, edited) {
       images.forEach((image, at) => {
         ["width", "height"].forEach((key) => image.removeAttribute(key));
-        image.src = `data:image/png;base64,${drawn[at]}`;
+        image.src = drawn[at];
         if (edited) image.alt = "What the changed code has drawn";
       });
     }

@@ -10,7 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbclient import NotebookClient
-from pybtex.database import parse_string
+from pybtex.database import BibliographyData, parse_string
 
 import notebooks
 from browser import ROOT
@@ -102,6 +102,23 @@ def test_a_reference_to_nothing_stops_the_build():
         converter().markdown("{eq}`eq-missing`")
 
 
+def test_a_figure_becomes_a_picture_in_markdown_with_its_alt_text():
+    data = {"image/svg+xml": "<svg/>", "text/plain": "<Figure>"}
+    cell = nbformat.v4.new_code_cell(
+        "draw()",
+        metadata={"mystnb": {"image": {"alt": "A line."}}},
+        outputs=[nbformat.v4.new_output("display_data", data=data)],
+    )
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    twin = nbformat.v4.new_notebook(cells=[cell], metadata=kernel)
+    book = notebooks.Book({}, {}, BibliographyData())
+    first = notebooks.set_up("", "a.whl")
+    _, shown = notebooks.converted(twin, book, "chapters/a", first).cells
+    assert shown.outputs[0].data == {
+        "text/markdown": "![A line.](data:image/svg+xml;base64,PHN2Zy8+)"
+    }
+
+
 def exercise():
     """A notebook with an exercise whose solution has code, and text behind it."""
     v4 = nbformat.v4
@@ -150,6 +167,8 @@ def test_every_chapter_is_a_notebook_that_jupyter_reads(folder, site, kind):
         nbformat.validate(notebook)
         for cell in notebook.cells[1:]:
             if cell.cell_type != "markdown":
+                # Jupyter shows no SVG in a notebook that it does not trust.
+                assert not any("image/svg+xml" in o.get("data", {}) for o in cell.outputs)
                 continue
             left = SINCE_SPHINX.search(re.sub(r"``.*?``", "", cell.source))
             assert left is None, (name, left[0])

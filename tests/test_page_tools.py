@@ -1,5 +1,6 @@
 """What stands behind "run in the page": which cells run, the kernel of a page, Pyodide's files."""
 
+import base64
 import hashlib
 import json
 import subprocess
@@ -8,6 +9,7 @@ import types
 import zipfile
 from io import BytesIO
 
+import matplotlib.pyplot as plt
 import nbformat
 import pytest
 
@@ -166,6 +168,19 @@ def test_a_statement_that_uses_an_absent_package_is_left_out(kernel):
         assert run(use) == {"needs": ["TensorFlow"]}, use
     assert run("import math\nmath.floor(b)") == {"needs": ["TensorFlow"]}
     assert run("math.floor(2.5)") is None  # the module is what it was
+
+
+def test_a_figure_of_the_book_is_sent_as_a_drawing_and_others_as_pixels(kernel, monkeypatch):
+    stand_in = types.SimpleNamespace(display=page_kernel.display)
+    monkeypatch.setitem(sys.modules, "IPython.display", stand_in)
+    monkeypatch.setattr(plt, "get_backend", lambda: "module://page_backend")
+    assert run("from unrolled import figures\nfigures.lines({'LSTM': [1, 2]})") is None
+    assert run("import matplotlib.pyplot as plt\n_ = plt.plot([1, 2])") is None
+    drawn, plain = (content for kind, content in kernel if kind == "image")
+    svg = base64.b64decode(drawn.removeprefix("data:image/svg+xml;base64,")).decode()
+    assert svg.startswith("<svg")
+    assert plain.startswith("data:image/png;base64,")
+    assert plt.get_fignums() == []
 
 
 def test_an_error_says_its_line_and_the_way_to_it(kernel):

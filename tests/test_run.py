@@ -238,7 +238,7 @@ def test_a_figure_takes_the_place_of_the_stored_one(runs, page):
     stored = image.get_attribute("src")
     caption = cell(page, number).locator("figcaption").inner_text()
     assert press(page, number) == "done"
-    assert image.get_attribute("src").startswith("data:image/png;base64,")
+    assert image.get_attribute("src").startswith("data:image/svg+xml;base64,")
     assert image.evaluate("image => image.naturalWidth") > 300
     assert cell(page, number).locator("figcaption").inner_text() == caption
     page.get_by_role("button", name="Reset this page").click()

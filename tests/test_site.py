@@ -30,6 +30,13 @@ WEIGHT = 1_500_000  # bytes of a page with all that it loads
 SCRIPT = 200_000  # bytes of one script
 SHIFT = 0.02  # the browser's cumulative layout shift
 
+PLOT = "article .cell_output figure img"
+# The file of each plot, its width and the size of the letters of its caption.
+WIDTHS = """plots => plots.map((plot) => {
+  const caption = plot.closest("figure").querySelector("figcaption");
+  const letters = parseFloat(getComputedStyle(caption.querySelector("p") || caption).fontSize);
+  return [plot.src.split("/").pop(), plot.getBoundingClientRect().width, letters];
+})"""
 # A page has thousands of coloured bits of code in a few dozen styles: one of each kind is enough.
 THIN = """() => {
   const seen = new Set();
@@ -602,10 +609,26 @@ def test_without_scripts_dark_systems_get_a_light_page_and_phones_the_chapters(b
         assert page.url != url
 
 
+def test_what_is_written_in_plots_is_as_large_as_their_captions_on_a_phone(browser, site):
+    seen_sizes = {}
+    for name in (name for name in names(site) if name.startswith("chapters/")):
+        with visit(browser, (site / name).as_uri(), size=PHONE) as seen:
+            folded = seen.page.locator("article details")
+            folded.evaluate_all("all => all.forEach((box) => { box.open = true; })")
+            plots = seen.page.locator(PLOT).evaluate_all(WIDTHS)
+        for source, width, caption in plots:
+            svg = (site / "_images" / source).read_text(encoding="utf-8")
+            whole = float(re.search(r'viewBox="0 0 ([\d.]+) ', svg)[1])
+            smallest = min(map(float, re.findall(r"font-size: ([\d.]+)px", svg)))
+            seen_sizes[name, source] = smallest * width / whole - caption
+    assert len(seen_sizes) > 60
+    assert {where: size for where, size in seen_sizes.items() if size < 0} == {}
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_plot_has_the_ground_of_its_page(browser, site, theme):
     with visit(browser, (site / PLOTS).as_uri(), theme=theme) as seen:
-        plot = seen.page.locator("article img[src$='.png']").first
+        plot = seen.page.locator(PLOT).first
         plot.scroll_into_view_if_needed()
         shades = np.asarray(Image.open(io.BytesIO(plot.screenshot())).convert("RGB"), int)
         ground = colour(seen.page, "backgroundColor")

@@ -99,7 +99,7 @@ def test_every_chapter_is_in_the_table_of_contents():
 def test_every_chapter_shows_a_figure(source):
     twin = twins.read_twin(source)
     pictures = [o for c in twin.cells if twins.is_code(c) for o in c.outputs]
-    drawn = any("image/png" in o.get("data", {}) for o in pictures)
+    drawn = any("image/svg+xml" in o.get("data", {}) for o in pictures)
     assert drawn or any("{figure}" in c.source for c in twin.cells)
 
 

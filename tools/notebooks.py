@@ -230,6 +230,12 @@ def authors(entry: Entry) -> str:
     return " and ".join(names)
 
 
+def drawing(svg: str, alt: str) -> str:
+    """An SVG as Markdown: Jupyter shows no other SVG in a notebook that it does not trust."""
+    content = base64.b64encode(svg.encode()).decode()
+    return f"![{alt}](data:{IMAGE_TYPES['.svg']};base64,{content})"
+
+
 def set_up(book: str, wheel: str) -> NotebookNode:
     """The first cell: it installs the wheel and unpacks the recorded results."""
     names = {"wheel": wheel, "results": RESULTS, "archive": ARCHIVE}
@@ -251,9 +257,13 @@ def converted(twin: NotebookNode, book: Book, document: str, first: NotebookNode
             if not cell.source:
                 continue
         elif cell.cell_type == "code":
+            alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
             for output in cell.outputs:
-                if "text/markdown" in output.get("data", {}):
-                    output.data["text/markdown"] = convert.markdown(output.data["text/markdown"])
+                data = output.get("data", {})
+                if "text/markdown" in data:
+                    data["text/markdown"] = convert.markdown(data["text/markdown"])
+                if "image/svg+xml" in data:
+                    output.data = {"text/markdown": drawing(data["image/svg+xml"], alt)}
             if FOLDED & set(cell.metadata.get("tags", [])):
                 cell.metadata["jupyter"] = {"source_hidden": True}
         cells.append(cell)

@@ -188,7 +188,7 @@ def cells_of(twin: NotebookNode) -> list[Cell]:
                 cell.source,
                 kind,
                 exercise,
-                draws=bool(DRAWS.search(cell.source)) or any("image/png" in o for o in outputs),
+                draws=bool(DRAWS.search(cell.source)) or any("image/svg+xml" in o for o in outputs),
                 printed="".join(o.text for o in cell.outputs if o.output_type == "stream"),
                 shown=[o["text/markdown"] for o in outputs if "text/markdown" in o],
                 compared="nbval-ignore-output" not in tags,

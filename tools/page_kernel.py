@@ -141,11 +141,16 @@ class Markdown:
         return self.data
 
 
-def display(*things: Any) -> None:
-    """Show things as a notebook does: figures, Markdown, or their representation."""
+def display(*things: Any, raw: bool = False) -> None:
+    """Show things as a notebook does: figures, Markdown, or their representation.
+
+    raw: a thing is a dict of types and contents, as `unrolled.figures` shows its drawings.
+    """
     for thing in things:
         OUT.flush()
-        if hasattr(thing, "savefig"):
+        if raw:
+            send_picture("image/svg+xml", thing["image/svg+xml"].encode())
+        elif hasattr(thing, "savefig"):
             send_figure(thing)
         elif hasattr(thing, "_repr_markdown_"):
             send("markdown", thing._repr_markdown_())
@@ -157,7 +162,12 @@ def send_figure(figure: Any) -> None:
     """Send a figure of Matplotlib as a PNG, cut to what is drawn, as notebooks do."""
     file = io.BytesIO()
     figure.savefig(file, format="png", bbox_inches="tight")
-    send("image", base64.b64encode(file.getvalue()).decode())
+    send_picture("image/png", file.getvalue())
+
+
+def send_picture(kind: str, content: bytes) -> None:
+    """Send a picture as an address that holds it."""
+    send("image", f"data:{kind};base64,{base64.b64encode(content).decode()}")
 
 
 def show_figures(*arguments: Any, **options: Any) -> None:

@@ -230,7 +230,9 @@ def _cell_problems(twin: NotebookNode, number: int, cell: NotebookNode) -> list[
     if is_code(cell):
         tags = cell.metadata.get("tags", [])
         image = cell.metadata.get("mystnb", {})
-        has_picture = any("image/png" in o.get("data", {}) for o in cell.outputs)
+        has_picture = any(
+            kind.startswith("image/") for o in cell.outputs for kind in o.get("data", {})
+        )
         if any(o.get("name") == "stderr" for o in cell.outputs):
             found.append("stderr is stored")
         if has_picture and "remove-output" not in tags and "remove-cell" not in tags:
