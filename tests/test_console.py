@@ -86,6 +86,22 @@ def test_words_that_the_model_does_not_know_move_nothing(reader):
     assert reader.read("wonderful", moved=0).moved == []
 
 
+def test_what_phones_and_windows_write_is_read_as_from_a_keyboard(reader):
+    found = reader.read('I don\'t like it. Not "one" bit ... really - no film', moved=12)
+    strange = "\ufeffI don’t like it.\r\nNot “one”\u00a0bit … really — no film\r\n"
+    assert reader.read(strange, moved=12) == found
+    assert found.unknown == 0
+
+
+def test_words_that_are_all_unknown_make_no_verdict(capsys):
+    known_none = "this verdict means nothing"
+    assert known_none in told(capsys, "read", "zxcvq qvcxz")[1]
+    assert known_none in told(capsys, "read", "good " + "zxcvq " * 250)[1]
+    _, out, _ = told(capsys, "read", "good zxcvq")
+    assert known_none not in out
+    assert "does not know 1 of the words" in out
+
+
 def test_a_text_without_words_is_refused(reader, capsys):
     with pytest.raises(DataError):
         reader.read(" !? ")
@@ -106,6 +122,19 @@ def test_the_review_comes_from_the_argument_a_file_or_a_pipe(capsys, monkeypatch
     assert "wonderful" in out
 
 
+def test_a_review_without_quotes_is_read_whole(capsys):
+    assert told(capsys, "read", "not", "a", "good film") == told(capsys, "read", "not a good film")
+    assert told(capsys, "read", "--json", "good", "film")[0] == 0
+
+
+def test_the_name_of_a_file_is_read_as_a_review_but_not_in_silence(capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "review.txt").write_text("wonderful", encoding="utf-8")
+    status, out, err = told(capsys, "read", "review.txt")
+    assert (status, out) == (0, told(capsys, "read", "review txt")[1])
+    assert err == "unrolled read: review.txt is also a file: --file reads it.\n"
+
+
 def test_no_more_words_are_shown_than_asked_for(capsys):
     _, out, _ = told(capsys, "read", "a truly wonderful film", "--words", "0")
     assert len(out.splitlines()) == 1
@@ -122,7 +151,9 @@ def test_bytes_that_are_no_text_are_refused(capsys, monkeypatch, tmp_path):
 
 
 def test_a_file_that_is_not_there_is_named(capsys, tmp_path):
-    assert "nowhere.txt" in refused(capsys, "read", "--file", str(tmp_path / "nowhere.txt"))
+    path = tmp_path / "nowhere.txt"
+    line = refused(capsys, "read", "--file", str(path))
+    assert line == f"unrolled read: {path}: No such file or directory."
 
 
 def test_a_terminal_is_not_waited_for(capsys, monkeypatch):
@@ -150,6 +181,14 @@ def test_a_damaged_model_is_one_sentence(capsys, monkeypatch, tmp_path):
         ["write", "--length", "-1"],
         ["write", "--temperature", "warm"],
         ["write", "--seed", "-1"],
+        ["write", "--prompt", "café"],
+        ["write", "--temperature", "-1"],
+        ["write", "--temperature", "nan"],
+        ["write", "--top-k", "0"],
+        ["write", "--top-k", "101"],
+        ["write", "--nucleus", "0"],
+        ["write", "--nucleus", "1.5"],
+        ["read", "good", "--words", "1", "--oops"],
         ["serve", "--port", "65536"],
         ["serve", "--at-once", "0"],
         ["serve", "--seconds", "0"],
@@ -160,7 +199,10 @@ def test_a_wrong_command_line_is_refused(capsys, arguments):
     with pytest.raises(SystemExit) as stop:
         main(arguments)
     assert stop.value.code == 2
-    assert capsys.readouterr().err.startswith("usage: unrolled")
+    shown, _, reason = capsys.readouterr().err.rpartition(": error: ")
+    assert shown.startswith("usage: unrolled")
+    option = next((word for word in reversed(arguments) if word.startswith("--")), "")
+    assert option in reason  # which one it is
 
 
 @pytest.mark.parametrize("command", [[], ["read"], ["write"], ["serve"]], ids="".join)
@@ -223,21 +265,10 @@ def test_writing_ends_with_the_file(capsys, writer):
     assert told(capsys, "write", "--prompt", "import re") == (0, "import re\n", "")
 
 
-@pytest.mark.parametrize(
-    ("options", "word"),
-    [
-        (["--prompt", "café"], "é"),
-        (["--temperature", "-1"], "temperature"),
-        (["--temperature", "nan"], "temperature"),
-        (["--top-k", "0"], "k:"),
-        (["--top-k", "101"], "k:"),
-        (["--nucleus", "0"], "mass"),
-        (["--nucleus", "1.5"], "mass"),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
-)
-def test_what_cannot_be_written_is_refused(capsys, writer, options, word):
-    assert word in refused(capsys, "write", *options)
+def test_a_character_that_the_network_does_not_know_is_named(capsys):
+    with pytest.raises(SystemExit):
+        main(["write", "--prompt", "café"])
+    assert "ASCII characters only, came 'é'" in capsys.readouterr().err
 
 
 def test_a_missing_writer_is_named(capsys, monkeypatch, tmp_path):
@@ -260,3 +291,15 @@ def test_a_reader_that_has_enough_is_no_error():
     command = f"{shlex.quote(sys.executable)} -m unrolled read good | true; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "said"),
+    [("read <&-", 1, "--file"), ("read good >&-", 0, ""), ("write --length 9 >&-", 0, "")],
+)
+def test_a_closed_stream_is_no_traceback(command, status, said):
+    line = f"{shlex.quote(sys.executable)} -m unrolled {command}"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True)
+    assert done.returncode == status, done.stderr
+    assert "Traceback" not in done.stderr
+    assert said in done.stderr

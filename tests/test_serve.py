@@ -34,7 +34,7 @@ def error(response):
     """The one sentence of an answer that is an error."""
     assert list(response.json()) == ["error"]
     said = response.json()["error"]
-    assert said[0].isupper() or said.startswith("GET")
+    assert said[0].isupper()
     assert said.endswith(".")
     return said
 
@@ -104,6 +104,12 @@ def test_a_content_type_may_name_its_charset(client):
     assert posted(client, b'{"text": "good"}', "application/JSON; charset=utf-8").is_success
 
 
+@pytest.mark.parametrize("content", [b"null", b"3", b"[]", b'"good"'])
+def test_what_is_no_object_is_told_in_the_words_of_json(client, content):
+    said = error(posted(client, content))
+    assert said == 'Send a JSON object, such as {"text": "a wonderful film"}.'
+
+
 def test_strange_letters_are_read(client):
     assert posted(client, b'{"text": "good \\ud800 \\u0000"}').is_success
 
@@ -129,13 +135,23 @@ def test_another_path_is_not_there(client, path):
 def test_another_method_is_refused(client, method):
     response = client.request(method, "/read")
     assert response.status_code == 405
-    assert "POST" in response.headers["Allow"]
-    error(response)
+    assert response.headers["Allow"] == "POST"
+    assert error(response) == f"{method} is not possible at /read; use POST."
 
 
 def test_another_name_for_this_server_is_refused(client, readers):
-    response = client.get("/health", headers={"Host": "example.org"})
-    assert response.status_code == 400
+    for host in (
+        "example.org",
+        "127.0.0.1.example.org",
+        "127.0.0.1:8000@example.org",
+        "*",
+        "",
+        "[",
+    ):
+        response = client.get("/health", headers={"Host": host})
+        assert response.status_code == 400
+        assert repr(host)[1:-1] in error(response)
+        assert "127.0.0.1 or localhost" in error(response)
     for host in ("localhost:8000", "127.0.0.1:1", "[::1]:8000"):
         assert client.get("/health", headers={"Host": host}).is_success
     with TestClient(service(readers)) as everywhere:

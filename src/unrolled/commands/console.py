@@ -26,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
         description="Small recurrent networks in NumPy that read film reviews and write Python.",
     )
     top.add_argument("--version", action="version", version=f"unrolled {installed_version()}")
-    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = top.add_subparsers(dest="command", required=True)
     for module in (read, write, serve):
         name = module.__name__.rpartition(".")[2]
         title, _, rest = (module.__doc__ or "").strip().partition("\n")
@@ -41,6 +41,13 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def sentence(error: Exception) -> str:
+    """What went wrong: for an error of the system the file, if it has one, and the reason."""
+    if not isinstance(error, OSError) or error.strerror is None:
+        return str(error)
+    return f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Do what the command line asks for; returns the exit status.
 
@@ -53,12 +60,13 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         options.run(options)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # the reader, `head` say, has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (DataError, ModuleNotFoundError, OSError, ValueError) as error:
-        print(f"unrolled {options.command}: {error}", file=sys.stderr)
+        print(f"unrolled {options.command}: {sentence(error)}", file=sys.stderr)
         return 1
     return 0

@@ -7,6 +7,7 @@ hidden, the review is read again, and the change of the logit is the effect.
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -16,11 +17,19 @@ from unrolled.commands.verdicts import METHOD, MODELS, Verdict, load_reader
 def add(parser: argparse.ArgumentParser) -> None:
     """The options of `unrolled read`."""
     source = parser.add_mutually_exclusive_group()
-    source.add_argument("review", nargs="?", help="the review; without it, standard input is read")
+    source.add_argument(
+        "review", nargs="*", default=[], help="the review; without it, standard input is read"
+    )
     source.add_argument("--file", type=Path, help="read the review from this file, in UTF-8")
-    parser.add_argument("--model", choices=MODELS, default="lstm", help="default: %(default)s")
     parser.add_argument(
-        "--words", type=count, default=8, help="how many words to show, at most; default: 8"
+        "--model", choices=MODELS, default="lstm", help="the network; default: lstm"
+    )
+    parser.add_argument(
+        "--words",
+        type=count,
+        default=8,
+        metavar="N",
+        help="show at most N of the words that moved the verdict; default: 8",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -34,9 +43,12 @@ def count(text: str) -> int:
 
 def review(options: argparse.Namespace) -> str:
     """The text to read; ValueError if there is none or it is not in UTF-8."""
-    if options.review is not None:
-        return str(options.review)
-    if options.file is None and sys.stdin.isatty():
+    if options.review:
+        text = " ".join(options.review)
+        if os.path.isfile(text):
+            print(f"unrolled read: {text} is also a file: --file reads it.", file=sys.stderr)
+        return text
+    if options.file is None and (sys.stdin is None or sys.stdin.isatty()):
         raise ValueError("give a review in quotes, name a file with --file, or pipe a review in.")
     try:
         if options.file is not None:
@@ -62,7 +74,9 @@ def shown(found: Verdict) -> str:
     ]
     if found.left_out:
         lines.append(f"The first {found.left_out:,} words were not read.")
-    if found.unknown:
+    if found.unknown == found.words - found.left_out:
+        lines.append("The model knows none of the words that it read; this verdict means nothing.")
+    elif found.unknown:
         lines.append(f"The model does not know {found.unknown:,} of the words that it read.")
     if found.moved:
         lines += ["", f"Change of the logit by each word ({METHOD}; above 0: towards positive):"]

@@ -4,9 +4,9 @@
         http://127.0.0.1:8000/read
 
 The answer has the fields of `unrolled read --json`. The service listens on the loopback address
-alone unless --host says otherwise; it knows no users and no passwords. Requests that it has no room
-for are told so at once, with status 503 and Retry-After. Ctrl-C or SIGTERM lets those that are
-being answered finish.
+alone unless --host says otherwise; it knows no users and no passwords. A request for which it has
+no room is refused at once, with status 503 and Retry-After. After Ctrl-C or SIGTERM it finishes
+the requests that it is answering, and ends.
 """
 
 import argparse
@@ -20,32 +20,49 @@ from unrolled.commands.verdicts import MODELS, load_reader
 from unrolled.extras import need
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-HERE = (*LOOPBACK, "[::1]")  # as a request names them
+HERE = ("127.0.0.1", "localhost", "[::1]")  # as a request names them
 ENDING = 30  # seconds that requests which are being answered have, once a signal has come
 WARM_UP = "a film"  # read before the first request, so that compiled loops are loaded
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """The options of `unrolled serve`."""
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; %(default)s")
-    parser.add_argument("--port", type=port, default=8000, help="0: any free one; %(default)s")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on; default: %(default)s"
+    )
+    parser.add_argument(
+        "--port",
+        type=port,
+        default=8000,
+        help="port to listen on; 0: any free one; default: %(default)s",
+    )
     parser.add_argument(
         "--at-once",
         type=positive,
         default=os.cpu_count() or 1,
-        help="reviews that are read at the same time; default: one for each core",
+        metavar="N",
+        help="read N reviews at the same time; default: one for each core",
     )
     parser.add_argument(
-        "--waiting", type=count, default=16, help="requests that may wait for that; %(default)s"
+        "--waiting",
+        type=count,
+        default=16,
+        metavar="N",
+        help="let N more requests wait; default: %(default)s",
     )
     parser.add_argument(
-        "--body", type=positive, default=100_000, help="bytes of a request; %(default)s"
+        "--body",
+        type=positive,
+        default=100_000,
+        metavar="BYTES",
+        help="largest body of a request; default: %(default)s",
     )
     parser.add_argument(
         "--seconds",
         type=positive,
         default=10,
-        help="that a request may take to arrive, or wait; %(default)s",
+        help="how long a request's body may take to arrive, and then the request may wait; "
+        "default: %(default)s",
     )
 
 

@@ -10,6 +10,7 @@ to arrive or to wait, and how many there are at once.
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib import resources
@@ -17,12 +18,13 @@ from typing import Any, NamedTuple, TypeVar
 
 import anyio
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from unrolled.commands.verdicts import Reader
 from unrolled.datasets import DataError
@@ -108,7 +110,7 @@ async def body(request: Request, limits: Limits) -> bytes:
 def asked(content_type: str, content: bytes, readers: Mapping[str, Reader]) -> Callable[[], Any]:
     """What a request asks for, as a call that does it; an HTTPException says what is wrong."""
     if content_type.partition(";")[0].strip().lower() != "application/json":
-        said = f"Send application/json; the request's Content-Type is {content_type!r:.60}."
+        said = f"Send the Content-Type application/json, not {content_type!r:.60}."
         raise HTTPException(415, said)
     try:
         fields = json.loads(content.decode("utf-8"))
@@ -116,10 +118,9 @@ def asked(content_type: str, content: bytes, readers: Mapping[str, Reader]) -> C
         said = f"The request is not in UTF-8: byte {error.start} is wrong."
         raise HTTPException(400, said) from None
     except (RecursionError, ValueError) as error:
-        raise HTTPException(400, f"The request is no valid JSON: {error!s:.80}.") from None
+        raise HTTPException(400, f"The request is not valid JSON: {error!s:.80}.") from None
     if not isinstance(fields, dict):
-        said = f"Send a JSON object; this is {type(fields).__name__}."
-        raise HTTPException(422, said)
+        raise HTTPException(422, 'Send a JSON object, such as {"text": "a wonderful film"}.')
     if unknown := [name for name in fields if name not in FIELDS]:
         said = f"There is no field {unknown[0]!r:.60}; the fields are {', '.join(FIELDS)}."
         raise HTTPException(422, said)
@@ -142,7 +143,8 @@ def failed(request: Request, error: Exception) -> Response:
     if error.status_code == 404:
         said = f"There is nothing at {request.url.path!r:.80}; send reviews to /read."
     elif error.status_code == 405:
-        said = f"{request.method} is not possible at {request.url.path}."
+        allowed = (error.headers or {})["Allow"]
+        said = f"{request.method} is not possible at {request.url.path}; use {allowed}."
     return answer({"error": said}, error.status_code, error.headers)
 
 
@@ -151,6 +153,25 @@ def answer(
 ) -> Response:
     """JSON, with the headers that keep browsers from guessing."""
     return JSONResponse(content, status, {**SAFE, **(headers or {})})
+
+
+class KnownHosts:
+    """Refuses, with a sentence, a request that calls this server by none of the names."""
+
+    def __init__(self, app: ASGIApp, hosts: Sequence[str]) -> None:
+        self.app, self.hosts = app, hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or "*" in self.hosts:
+            await self.app(scope, receive, send)
+            return
+        called = Headers(scope=scope).get("host", "")
+        name = re.sub(r":\d*$", "", called).lower()  # without the port
+        if name in self.hosts:
+            await self.app(scope, receive, send)
+            return
+        said = f"The request's Host is {called!r:.60}; expected {' or '.join(self.hosts)}."
+        await answer({"error": said}, 400)(scope, receive, send)
 
 
 def service(
@@ -187,7 +208,7 @@ def service(
             Route("/health", health),
             *(Route(path, page) for path in PAGE),
         ],
-        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False)],
+        middleware=[Middleware(KnownHosts, hosts=hosts)],
         exception_handlers={HTTPException: failed, Exception: failed},
     )
     app.state.capacity = capacity

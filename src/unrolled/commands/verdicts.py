@@ -14,6 +14,15 @@ from unrolled.model import Sequential, load_model
 
 MODELS = ("lstm", "gru", "rnn")  # stored models that read reviews
 METHOD = "occlusion"
+# What phones, word processors and Windows write, and the reviews that the models learned from do
+# not have: curly quotes, dashes, hard blanks, carriage returns, a mark at the start of a file.
+_PLAIN = str.maketrans(
+    {
+        **dict.fromkeys("\u2018\u2019\u02bc", "'"),
+        **dict.fromkeys("\u201c\u201d\u201e\u00ab\u00bb\u2013\u2014\u2026", " "),
+        **dict.fromkeys("\u00a0\u202f\r\ufeff", " "),
+    }
+)
 
 
 class Moved(NamedTuple):
@@ -68,6 +77,7 @@ class Reader:
         Raises DataError if the text holds no word. Each word that the model knows is hidden in
         turn (`inspection.occlusion`): with moved > 0 a review of T words is read T + 1 times.
         """
+        text = text.translate(_PLAIN)
         words = tokenize(text)
         if not words:
             raise DataError("The review holds no word.")

@@ -13,7 +13,7 @@ import numpy as np
 
 from unrolled.activations import Array
 from unrolled.commands.read import count
-from unrolled.datasets.stdlib import START, symbol_ids, text_of
+from unrolled.datasets.stdlib import START, SYMBOLS, symbol_ids, text_of
 from unrolled.experiments.shared import generation
 from unrolled.model import Sequential, load_model
 
@@ -22,26 +22,77 @@ MODEL = "writer"
 
 def add(parser: argparse.ArgumentParser) -> None:
     """The options of `unrolled write`."""
-    parser.add_argument("--prompt", default="def ", help="text to go on from; %(default)r")
-    parser.add_argument("--length", type=count, default=400, help="characters; %(default)s")
-    parser.add_argument("--temperature", type=float, default=0.5, help="default: %(default)s")
-    parser.add_argument("--top-k", type=int, metavar="K", help="draw from the K most probable")
+    parser.add_argument(
+        "--prompt", type=known, default="def ", help="the text to continue; default: %(default)r"
+    )
+    parser.add_argument(
+        "--length",
+        type=count,
+        default=400,
+        metavar="N",
+        help="write at most N characters; default: %(default)s",
+    )
+    parser.add_argument(
+        "--temperature",
+        type=warmth,
+        default=0.5,
+        metavar="T",
+        help="0 or more; default: %(default)s",
+    )
+    parser.add_argument(
+        "--top-k", type=kept, metavar="K", help="draw from the K most probable characters"
+    )
     parser.add_argument(
         "--nucleus",
-        type=float,
-        metavar="MASS",
-        help="draw from the fewest most probable that have this probability together",
+        type=share,
+        metavar="P",
+        help="draw from the fewest characters whose probabilities add up to at least P",
     )
-    parser.add_argument("--seed", type=count, help="the same seed writes the same text")
+    parser.add_argument(
+        "--seed", type=count, metavar="N", help="the same seed writes the same text"
+    )
+
+
+def known(text: str) -> str:
+    """Text of the characters that the network knows; ArgumentTypeError names one that is not."""
+    if strange := next((c for c in text if c not in SYMBOLS), None):
+        said = f"the network knows ASCII characters only, came {strange!r}"
+        raise argparse.ArgumentTypeError(said)
+    return text
+
+
+def number(text: str) -> float:
+    """A number; ArgumentTypeError for another text."""
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a number, came {text!r}") from None
+
+
+def warmth(text: str) -> float:
+    """A temperature, 0 or more; ArgumentTypeError for another text."""
+    if not 0 <= number(text) < np.inf:
+        raise argparse.ArgumentTypeError(f"expected a number, 0 or more, came {text!r}")
+    return number(text)
+
+
+def kept(text: str) -> int:
+    """A number of symbols; ArgumentTypeError for another text."""
+    if not 1 <= count(text) <= len(SYMBOLS):
+        said = f"expected a whole number from 1 to {len(SYMBOLS)}, came {text!r}"
+        raise argparse.ArgumentTypeError(said)
+    return count(text)
+
+
+def share(text: str) -> float:
+    """A probability above 0; ArgumentTypeError for another text."""
+    if not 0 < number(text) <= 1:
+        raise argparse.ArgumentTypeError(f"expected more than 0 and at most 1, came {text!r}")
+    return number(text)
 
 
 def chosen(temperature: float, k: int | None, mass: float | None) -> Callable[[Array], Array]:
-    """What is done to the probabilities (1, symbols) before a character is drawn.
-
-    ValueError for a temperature below 0, and what `generation` refuses.
-    """
-    if not 0 <= temperature < np.inf:
-        raise ValueError(f"temperature: expected a number, 0 or more, came {temperature}.")
+    """What is done to the probabilities (1, symbols) before a character is drawn."""
 
     def change(p: Array) -> Array:
         p = generation.with_temperature(p, temperature) if temperature else generation.top_k(p, 1)

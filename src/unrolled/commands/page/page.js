@@ -22,7 +22,11 @@ function row(word) {
 function sentence(found) {
   const parts = [`${found.verdict}, confidence ${(100 * found.confidence).toFixed(1)} %.`];
   if (found.left_out) parts.push(`The first ${found.left_out} words were not read.`);
-  if (found.unknown) parts.push(`The network does not know ${found.unknown} of the words.`);
+  if (found.unknown === found.words - found.left_out) {
+    parts.push("The network knows none of the words that it read; this verdict means nothing.");
+  } else if (found.unknown) {
+    parts.push(`The network does not know ${found.unknown} of the words that it read.`);
+  }
   return parts.join(" ");
 }
 
