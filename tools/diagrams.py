@@ -727,6 +727,36 @@ def writing_streams() -> str:
     return drawing("Text in streams: states cross a cut, gradients do not", 268, *parts)
 
 
+def request_path() -> str:
+    """What becomes of a text, from the top to the bottom."""
+    steps = (
+        ("grey", "*text", "Slow start, GREAT film. I loved it!"),
+        ("purple", "*words", "slow · start · great · film · …"),
+        ("purple", "*ids", "550 · 380 · 87 · 22 · …"),
+        ("blue", "*LSTM", "its last state, and a dense layer"),
+        ("orange", "*probability", "0.87"),
+        ("grey", "*answer, as JSON", '{"verdict": "positive", …}'),
+    )
+    parts = []
+    for k, (color, title, about) in enumerate(steps):
+        y = 40 + 78 * k
+        parts.append(box(142, y, 252, 52, color, title, about))
+        if k < len(steps) - 1:
+            parts.append(line(f"M142 {y + 26}V{y + 49}"))
+
+    def bracket(first: int, last: int, *words: str) -> None:
+        top, bottom = 40 + 78 * first - 22, 40 + 78 * last + 22
+        parts.append(line(f"M278 {top}H288V{bottom}H278", "grey", tip=False))
+        for k, word in enumerate(words):
+            y = (top + bottom) / 2 + 5 + 19 * (k - (len(words) - 1) / 2)
+            parts.append(text(296, y, word, "left"))
+
+    bracket(0, 0, "the service", "checks it")
+    bracket(1, 3, "one file:", "tokenizer,", "vocabulary,", "weights")
+    bracket(4, 5, "the service", "sends it")
+    return drawing("The path of a request: text, words, ids, model, answer", 470, *parts)
+
+
 FIGURES = {
     "01-map": book_map,
     "02-rnn-unrolled": unrolled,
@@ -742,6 +772,7 @@ FIGURES = {
     "07-training-loop": training_loop,
     "11-encoder-decoder": encoder_decoder,
     "11-attention": attention,
+    "13-request": request_path,
     "writing-steps": writing_steps,
     "writing-streams": writing_streams,
     "a2-kernel": kernel,
