@@ -10,6 +10,7 @@ the requests that it is answering, and ends.
 """
 
 import argparse
+import errno
 import os
 import signal
 import socket
@@ -92,7 +93,9 @@ def listening(host: str, number: int) -> socket.socket:
     try:
         listener = socket.create_server((host, number), family=family)
     except OSError as error:
-        why = error.strerror or error
+        why = (error.strerror or str(error)).partition(" (while")[0]  # the address stands before it
+        if error.errno == errno.EADDRINUSE:
+            why += "; --port 0 takes any free one"
         raise OSError(f"cannot listen on {host}, port {number}: {why}.") from None
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
