@@ -84,7 +84,9 @@ def write(book: Book, front: Tag, about: dict[str, str], time: int, path: Path) 
             home = homes[str(link["href"])[1:]]
             if home != part.stem:
                 link["href"] = f"{home}.xhtml{link['href']}"
-        pages[part.stem] = PAGE.format(title=escape(title(book, part)), body=xhtml(book, part))
+        pages[part.stem] = PAGE.format(
+            title=escape(book.plain(part.heading())), body=xhtml(book, part)
+        )
     pages["nav"] = PAGE.format(title="Contents", body=contents(book, parts))
     for name, text in pages.items():
         files[f"book/{name}.xhtml"] = text.encode()
@@ -99,12 +101,6 @@ def identified(part: Part) -> Iterator[Tag]:
     """The elements of a part that have an id."""
     yield part.body
     yield from part.body.select("[id]")
-
-
-def title(book: Book, part: Part) -> str:
-    """The heading of a part as text."""
-    heading = part.body.find("h1")
-    return book.plain(heading) if isinstance(heading, Tag) else "Unrolled"
 
 
 def xhtml(book: Book, part: Part) -> str:
@@ -132,7 +128,7 @@ def contents(book: Book, parts: list[Part]) -> str:
             lines += ["</ol></li>"] if group else []
             lines.append(f"<li><span>{escape(part.group)}</span><ol>")
             group = part.group
-        lines.append(f'<li><a href="{part.stem}.xhtml">{escape(title(book, part))}</a>')
+        lines.append(f'<li><a href="{part.stem}.xhtml">{escape(book.plain(part.heading()))}</a>')
         inner = [
             f'<li><a href="{part.stem}.xhtml#{place_of(heading)}">'
             f"{escape(book.plain(heading))}</a></li>"

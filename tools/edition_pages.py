@@ -125,7 +125,7 @@ def read(site: Path, names: Iterable[str] | None = None) -> Book:
             book.parts.append(part)
             found = take_solutions(part)
             if found:
-                solutions.append((book.plain(find(part.body, "h1")), found))
+                solutions.append((book.plain(part.heading()), found))
     if solutions:
         place = sum(part.name not in CLOSING for part in book.parts)
         part = Part("solutions", "Solutions, and to look up", solutions_page(solutions))
@@ -275,9 +275,10 @@ def flatten(soup: BeautifulSoup) -> None:
         if isinstance(image.parent, Tag):
             image.parent.unwrap()
     for table in soup.select("table.indextable"):  # the index in columns: lists in fact
-        for tag in [*table.select("tr, td"), table, table.parent]:
-            if isinstance(tag, Tag):
-                tag.unwrap()
+        for inner in table.select("tr, td"):
+            inner.unwrap()
+        find(soup, ".table:has(> .indextable)").unwrap()
+        table.unwrap()
 
 
 def pictures(body: Tag, site: Path, name: str, book: Book) -> None:

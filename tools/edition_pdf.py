@@ -16,7 +16,7 @@ from bs4 import BeautifulSoup, Tag
 from matplotlib import get_data_path
 
 from edition_pages import CLOSING, ROOT, TOKEN, Book, Part, mathml, place_of
-from site_fixes import new
+from site_fixes import find, new
 
 # The same letters on every machine: Matplotlib brings these. Family, weight, style, file.
 FONTS = (
@@ -50,7 +50,7 @@ PAGE = """<!DOCTYPE html>
 </body>
 </html>
 """
-# Short things stay whole; a table or a formula that is too wide gets smaller. Gives what sticks out.
+# Short things stay whole; tables and formulas that are too wide get smaller. Gives what sticks out.
 FIT = """() => {
   const every = (selector) => Array.from(document.querySelectorAll(selector));
   const millimetres = (element) => element.getBoundingClientRect().height / 96 * 25.4;
@@ -193,9 +193,7 @@ def part_page(part: Part) -> str:
 def heads(book: Book, parts: list[Part]) -> Iterator[str]:
     """The rules for running heads: each part's pages have its heading."""
     for part in parts:
-        heading = part.body.find("h1")
-        text = book.plain(heading) if isinstance(heading, Tag) else ""
-        text = text.replace("\\", "\\\\").replace('"', '\\"')
+        text = book.plain(part.heading()).replace("\\", "\\\\").replace('"', '\\"')
         yield (
             f'@page {part_page(part)} {{ @top-right {{ content: "{text}"; '
             "font: italic 9pt Book, serif; color: #555555; } }"
@@ -210,15 +208,14 @@ def contents(book: Book, parts: list[Part]) -> str:
         if part.group != group:
             lines.append(f'<p class="group">{escape(part.group)}</p>')
             group = part.group
-        heading = part.body.find("h1")
-        lines.append(entry("chapter", heading, str(part.body["id"])))
+        lines.append(entry("chapter", part.heading(), str(part.body["id"])))
         for section in part.sections() if part.stem not in BRIEF else []:
             if section.get_text() not in USUAL:
                 lines.append(entry("section", section, place_of(section)))
     return "\n".join([*lines, "</section>"])
 
 
-def entry(kind: str, heading: Any, place: str) -> str:
+def entry(kind: str, heading: Tag, place: str) -> str:
     """A line of the contents."""
     return (
         f'<p class="entry {kind}"><a href="#{place}">{heading.decode_contents()}</a>'
@@ -230,9 +227,7 @@ def numbered(body: Tag) -> None:
     """The index with page numbers in the place of its links."""
     soup = BeautifulSoup("", "html.parser")
     columns = new(soup, "div", class_="index")
-    heading = body.find("h1")
-    assert isinstance(heading, Tag)
-    columns.extend([tag.extract() for tag in heading.find_next_siblings()])
+    columns.extend([tag.extract() for tag in find(body, "h1").find_next_siblings()])
     body.append(columns)
     for item in columns.select("li"):
         for position, link in enumerate(item.find_all("a", recursive=False)):
