@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 INSTALL ?= --require-hashes -r requirements.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help book test test-pages run shake check lab results ledger bench pictures screenshots site-report lock clean
+.PHONY: help book editions test test-pages run shake check lab results ledger bench pictures screenshots site-report lock clean
 
 help:  ## explain the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## */  make \1|/' | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -21,6 +21,9 @@ $(VENV)/installed: requirements.txt pyproject.toml
 
 book: $(VENV)/installed  ## execute stale chapters and build the book into _build/html
 	@$(BIN)/python tools/book.py
+
+editions: $(VENV)/installed  ## the whole book as PDF and EPUB, linked from its cover; one of them: EDITIONS=epub
+	@$(BIN)/python tools/editions.py $(EDITIONS)
 
 test: $(VENV)/installed  ## check everything: library, data, twins, results, pages, every output; or what K=layers names
 	@$(BIN)/python -m pytest -q -n auto --dist loadscope --no-loadscope-reorder --nbval --nbval-current-env --about="$(K)" tests chapters

@@ -27,6 +27,7 @@ PARTS = (
     "run",
     "models",
     "cover",
+    "editions",
     "find",
 )
 

@@ -24,7 +24,6 @@ RUNS: Runs = (
     ({"cell": "rnn", **TEST, "learning_rate": 0.004}, SEEDS),
     ({"cell": "lstm", **TEST, "depth": 2, "units": 192}, SEEDS),
     ({"cell": "lstm", **TEST, "characters": 400_000}, SEEDS),
-    ({"cell": "lstm", **TEST, "units": 512}, SEEDS),
 )
 
 
