@@ -75,7 +75,7 @@ class Reader:
         """The verdict on a review, with as many of the words that moved it.
 
         Raises DataError if the text holds no word. Each word that the model knows is hidden in
-        turn (`inspection.occlusion`): with moved > 0 a review of T words is read T + 1 times.
+        turn (`inspection.occlusion`): with moved > 0 a review is read once more for each id.
         """
         text = text.translate(_PLAIN)
         words = tokenize(text)

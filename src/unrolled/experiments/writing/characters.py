@@ -18,12 +18,15 @@ Settings = writer.Settings
 NAMED_BY = ("cell", "measured_on")
 SEEDS = (0, 1, 2)
 TEST = {"measured_on": "test"}
+LITTLE = {"characters": 400_000}
 RUNS: Runs = (
     ({"cell": "lstm", **TEST}, SEEDS),
     ({"cell": "gru", **TEST}, SEEDS),
     ({"cell": "rnn", **TEST, "learning_rate": 0.004}, SEEDS),
     ({"cell": "lstm", **TEST, "depth": 2, "units": 192}, SEEDS),
-    ({"cell": "lstm", **TEST, "characters": 400_000}, SEEDS),
+    *(({"cell": "lstm", **LITTLE, "budget": seconds}, (0,)) for seconds in (30, 60, 120)),
+    ({"cell": "lstm", **TEST, **LITTLE, "budget": 120}, SEEDS),
+    ({"cell": "lstm", **TEST, **LITTLE}, (2,)),  # the whole time: it memorises
 )
 
 
