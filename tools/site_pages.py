@@ -22,6 +22,7 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
 import notebooks
+import site_guesses
 import site_math
 import site_meanings
 import site_run
@@ -46,7 +47,7 @@ REPLACED = (
 # Lines of script in the page itself that belong to those.
 INLINE = re.compile(r"dataset\.mode|search_as_you_type|PST|DOCUMENTATION_OPTIONS")
 # The book's own, which wait until the page is there.
-OWN = ("meanings.js", "reading.js", "unrolled.js")
+OWN = ("guesses.js", "meanings.js", "reading.js", "unrolled.js")
 # Files and folders of _static that no page asks for.
 UNUSED = (
     "*.map",
@@ -318,6 +319,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Sphinx calls this when it loads the extension."""
     site_math.setup(app)
     app.config.html_math_renderer = "unrolled"
+    app.config.myst_substitutions = site_guesses.numbers()
     app.add_css_file("mathjax.css")
     app.connect("env-get-updated", number_appendices, priority=900)  # when Sphinx has numbered
     app.connect("build-finished", finish, priority=900)
