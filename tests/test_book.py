@@ -160,7 +160,7 @@ def test_a_page_is_corrected_again_if_anything_it_is_made_of_has_changed(tmp_pat
 
     def correct(text, path, _):
         corrected.append(path.name)
-        return f"corrected: {text}", {}
+        return {"page": f"corrected: {text}", "known": {}, "meanings": {}}
 
     monkeypatch.setattr(site_pages, "correct", correct)
     monkeypatch.setattr(site_pages.site_search, "write", lambda known, out: "a digest")

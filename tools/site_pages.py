@@ -22,7 +22,9 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
 import notebooks
+import site_guesses
 import site_math
+import site_meanings
 import site_run
 import site_search
 import site_styles
@@ -45,7 +47,7 @@ REPLACED = (
 # Lines of script in the page itself that belong to those.
 INLINE = re.compile(r"dataset\.mode|search_as_you_type|PST|DOCUMENTATION_OPTIONS")
 # The book's own, which wait until the page is there.
-OWN = ("reading.js", "unrolled.js")
+OWN = ("guesses.js", "meanings.js", "reading.js", "unrolled.js")
 # Files and folders of _static that no page asks for.
 UNUSED = (
     "*.map",
@@ -103,8 +105,8 @@ def correct_all(out: Path) -> None:
     """Correct every page below `out`; a page that Sphinx wrote the same before is taken from there.
 
     A corrected page lies beside `out`, in a folder `corrected`, under the digest of all that it was
-    made from, and with it what the search knows of it. Those that this build has no use for are
-    dropped.
+    made from, and with it what the search and the cards of links know of it. Those that this build
+    has no use for are dropped.
     """
     kept = out.parent / "corrected"
     kept.mkdir(exist_ok=True)
@@ -113,17 +115,20 @@ def correct_all(out: Path) -> None:
         text = path.read_text(encoding="utf-8")
         copy = kept / f"{made_from(text, path, out)}.json"
         if not copy.exists():
-            corrected, known = correct(text, path, out)
             temporary = copy.with_suffix(".tmp")
-            temporary.write_text(json.dumps({"page": corrected, "known": known}), encoding="utf-8")
+            temporary.write_text(json.dumps(correct(text, path, out)), encoding="utf-8")
             temporary.replace(copy)
         used[path] = copy
-    made = {path: json.loads(copy.read_text(encoding="utf-8")) for path, copy in used.items()}
-    known = {path.relative_to(out).as_posix(): page["known"] for path, page in made.items()}
-    version = site_search.write(known, out)
-    for path, page in made.items():
+    made = {
+        path.relative_to(out).as_posix(): json.loads(copy.read_text(encoding="utf-8"))
+        for path, copy in used.items()
+    }
+    search = site_search.write({name: page["known"] for name, page in made.items()}, out)
+    cards = site_meanings.write({name: page["meanings"] for name, page in made.items()}, out)
+    version = hashlib.sha256(f"{search} {cards}".encode()).hexdigest()[:8]
+    for name, page in made.items():
         text = page["page"].replace(site_search.VERSION, version)
-        path.write_text(text, encoding="utf-8")
+        (out / name).write_text(text, encoding="utf-8")
     for path in kept.iterdir():
         if path not in used.values():
             path.unlink()
@@ -161,8 +166,11 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def correct(text: str, path: Path, out: Path) -> tuple[str, dict[str, Any]]:
-    """A page as Sphinx wrote it -> the page as it is published, and what the search knows of it."""
+def correct(text: str, path: Path, out: Path) -> dict[str, Any]:
+    """A page as Sphinx wrote it -> the page as it is published, and what others know of it.
+
+    Under "known" is what the search knows, under "meanings" what cards say of parts of the page.
+    """
     stash: list[str] = []
 
     def put_away(match: re.Match[str]) -> str:
@@ -179,9 +187,10 @@ def correct(text: str, path: Path, out: Path) -> tuple[str, dict[str, Any]]:
     scripts(page)
     social(page, name)
     sizes(page, path)
+    meanings = site_meanings.of_page(page, name, stash)
     policy(page, runs=site_run.add(page, name, out))
     whole = re.sub("\ue000(\\d+)\ue001", lambda match: stash[int(match[1])], str(page))
-    return whole, known
+    return {"page": whole, "known": known, "meanings": meanings}
 
 
 def number_appendices(app: Sphinx, env: BuildEnvironment) -> list[str]:
@@ -310,6 +319,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Sphinx calls this when it loads the extension."""
     site_math.setup(app)
     app.config.html_math_renderer = "unrolled"
+    app.config.myst_substitutions = site_guesses.numbers()
     app.add_css_file("mathjax.css")
     app.connect("env-get-updated", number_appendices, priority=900)  # when Sphinx has numbered
     app.connect("build-finished", finish, priority=900)
