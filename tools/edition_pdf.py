@@ -126,7 +126,9 @@ def write(
 
 def printed(page: Any) -> bytes:
     """The page as PDF."""
-    content: bytes = page.pdf(prefer_css_page_size=True, print_background=True, outline=True)
+    content: bytes = page.pdf(
+        prefer_css_page_size=True, print_background=True, tagged=True, outline=True
+    )
     return content
 
 
