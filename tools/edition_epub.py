@@ -14,7 +14,7 @@ from bs4 import Tag
 from edition_pages import ROOT, TOKEN, Book, Part, mathml, place_of
 
 TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
-COVER = ROOT / "cover" / "preview.png"
+COVER = ROOT / "editions" / "cover.svg"
 CONTAINER = """<?xml version="1.0" encoding="utf-8"?>
 <container version="1.0" xmlns="urn:oasis:names:tc:opendocument:xmlns:container">
   <rootfiles>

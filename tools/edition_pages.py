@@ -26,6 +26,8 @@ LEFT_OUT = (
 )
 # The last parts; the solutions stand before them.
 CLOSING = ("glossary", "bibliography", "genindex")
+# Sections that the contents need not name.
+USUAL = ("In five lines", "Where to read on")
 # The pages that are all interactive: their picture here, and what it shows.
 STILLS = {
     "lab": (
@@ -58,8 +60,8 @@ class Part:
         return self.name.rpartition("/")[2]
 
     def sections(self) -> list[Tag]:
-        """The headings of its sections."""
-        return self.body.select("h2")
+        """The headings of its sections, but for those that every chapter has."""
+        return [h for h in self.body.select("h2") if h.find(string=True) not in USUAL]
 
     def heading(self) -> Tag:
         """Its own heading."""
@@ -278,6 +280,9 @@ def flatten(soup: BeautifulSoup) -> None:
         for inner in table.select("tr, td"):
             inner.unwrap()
         find(soup, ".table:has(> .indextable)").unwrap()
+        letter = table.find_previous("h2")
+        if isinstance(letter, Tag):
+            letter.name, letter["class"] = "p", "letter"
         table.unwrap()
 
 
