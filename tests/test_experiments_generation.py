@@ -76,8 +76,8 @@ def test_a_model_that_knows_two_characters_loses_none_behind_two(stored, monkeyp
     assert main(["context", "--pieces=300", "--far=64"]) == 0
     (result,) = read_results("context")
     bits = result["figures"]["bits"]
-    for kind in ("shuffled", "replaced"):
-        for n in context.CONTEXTS:
+    for kind in ("shuffled", "replaced", "left_out"):
+        for n in map(int, bits[kind]):
             assert (bits[kind][str(n)] == bits["true"][str(n)]) == (n >= 2), (kind, n)
 
 
@@ -87,8 +87,9 @@ def test_context_is_measured_by_package(stored):
     figures = result["figures"]
     assert figures["characters"]["4"] == 7
     assert figures["characters"]["256"] == 7 * 64
-    for kind in ("true", "shuffled", "replaced"):
-        for n in map(str, context.CONTEXTS):
+    assert "0" not in figures["bits"]["left_out"]  # nothing was read before the first character
+    for kind in ("true", "shuffled", "replaced", "left_out"):
+        for n in figures["bits"][kind]:
             packages = figures["by_package"][kind][n].values()
             assert sum(count for _, count in packages) == figures["characters"][n]
             mean = sum(bits for bits, _ in packages) / figures["characters"][n]

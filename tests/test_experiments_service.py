@@ -115,6 +115,14 @@ def test_a_service_that_does_not_start_is_one_sentence(monkeypatch):
         pass
 
 
+def test_words_are_those_of_tensorflow():
+    """`str.split` would split at U+0085, too, and the ids of the review would be others."""
+    tf = pytest.importorskip("tensorflow")
+    text = "the end\u0085even\tif\u00a0it is\n\nlong"
+    words = [word.decode() for word in tf.strings.split(text).numpy()]
+    assert keras_service.words_of(text) == words != text.split()
+
+
 def test_keras_gives_the_same_answers_in_every_form(results):
     small = {"num_words": 300, "num_train": 200, "num_judged": 30, "timed": 2}
     found = figures(

@@ -287,6 +287,16 @@ def test_a_request_that_does_not_arrive_is_given_up(server):
         socket.create_connection(("127.0.0.2", port), timeout=60)
 
 
+def test_a_connection_sends_each_packet_at_once():
+    """Otherwise the body of an answer waits for the acknowledgement of its headers."""
+    with (
+        serve.listening("127.0.0.1", 0) as listener,
+        socket.create_connection(listener.getsockname()),
+        listener.accept()[0] as accepted,
+    ):
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_a_port_in_use_is_one_sentence(capsys):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -28,7 +28,7 @@ from unrolled.experiments.shared.record import Runs, data_entry
 from unrolled.extras import progress
 
 NAMED_BY = ()
-RUNS: Runs = ()
+RUNS: Runs = (({}, (0, 1, 2)),)
 BUCKETS = (50, 100, 150, 200)  # words; a bucket ends at each
 PERCENTILES = (50, 90, 99)
 Answer = Callable[[list[str]], Array]  # texts of N reviews -> (N,) probabilities
@@ -134,6 +134,14 @@ def interpreter(path: Path) -> Any:
     return found
 
 
+def words_of(text: str) -> list[str]:
+    """The words as TensorFlow splits them: at ASCII's blanks only.
+
+    `str.split` splits at others, too: at the character U+0085, which stands in some reviews.
+    """
+    return [word.decode() for word in text.encode().split()]
+
+
 def in_batches(model: Any, settings: Settings) -> Answer:
     """What a function of strings (B,) that gives (B, 1) answers to any number of texts."""
     import tensorflow as tf
@@ -154,7 +162,7 @@ def one_by_one(found: Any, words: dict[str, int], settings: Settings) -> Answer:
         said = []
         for text in texts:
             ids = np.zeros((1, settings.maxlen), np.int32)
-            row = [words.get(word, 1) for word in text.split()][: settings.maxlen]
+            row = [words.get(word, 1) for word in words_of(text)[: settings.maxlen]]
             ids[0, : len(row)] = row
             found.set_tensor(taken["index"], ids)
             found.invoke()

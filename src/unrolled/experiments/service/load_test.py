@@ -32,7 +32,7 @@ from unrolled.experiments.shared.record import Runs, data_entry
 from unrolled.extras import progress
 
 NAMED_BY = ()
-RUNS: Runs = ()
+RUNS: Runs = (({}, (0,)),)
 HOST = "127.0.0.1"  # never another machine
 NUM_WORDS, READ = 10_000, 250  # words that the model knows; ids that it reads, the last ones
 PERCENTILES = (50, 90, 99)

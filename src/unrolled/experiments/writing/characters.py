@@ -17,7 +17,17 @@ from unrolled.experiments.shared.record import Runs
 Settings = writer.Settings
 NAMED_BY = ("cell", "measured_on")
 SEEDS = (0, 1, 2)
-RUNS: Runs = (({"cell": "lstm", "measured_on": "test"}, SEEDS),)
+TEST = {"measured_on": "test"}
+RUNS: Runs = (
+    ({"cell": "lstm", **TEST}, SEEDS),
+    ({"cell": "gru", **TEST}, SEEDS),
+    ({"cell": "rnn", **TEST, "learning_rate": 0.004}, SEEDS),
+    ({"cell": "lstm", **TEST, "depth": 2, "units": 192}, SEEDS),
+    ({"cell": "lstm", **TEST, "characters": 400_000}, SEEDS),
+    ({"cell": "lstm", **TEST, "characters": 1_600_000}, SEEDS),
+    ({"cell": "lstm", **TEST, "units": 128}, SEEDS),
+    ({"cell": "lstm", **TEST, "units": 512}, SEEDS),
+)
 
 
 def run(settings: writer.Settings, partial: Path) -> dict[str, Any]:

@@ -1,10 +1,10 @@
-"""How many characters of context the stored writer uses: all that is further back is shuffled.
+"""How many characters of context the stored writer uses: all that is further back is changed.
 
-A piece of the held-out text is read three times: as it is; with the characters of its first part in
-a random order; with the first part of another piece in place of its own. The later a character
-stands in the second part, the more of its context is true. What the disorder costs is the
-difference in bits of the same characters. One network is measured, the stored one. The method is
-that of Khandelwal, He, Qi and Jurafsky (2018), who shuffled words.
+A piece of the held-out text is read four times: as it is; with the characters of its first part in
+a random order; with the first part of another piece in place of its own; and without a first part,
+from a state of zeros. The later a character stands in the second part, the more of its context is
+true. What a change costs is the difference in bits of the same characters. One network is measured,
+the stored one. The method is that of Khandelwal, He, Qi and Jurafsky (2018), who shuffled words.
 """
 
 import sys
@@ -38,24 +38,26 @@ class Settings:
     )
     seed: int = field(default=0, metadata={"help": "seed of the shuffling"})
     pieces: int = field(default=1536, metadata={"help": "pieces of text, spread evenly"})
-    far: int = field(default=256, metadata={"help": "characters of each that are shuffled"})
+    far: int = field(default=256, metadata={"help": "characters of each that are changed"})
 
 
 def counted(context: int) -> range:
     """The numbers of characters of true context that are measured as `context`.
 
-    It alone up to 7; from 8 on up to a quarter more, since what the disorder costs becomes small.
+    It alone up to 7; from 8 on up to a quarter more, since what a change costs becomes small.
     """
     return range(context, context + max(1, context // 4))
 
 
 def variants(pieces: np.ndarray, far: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """The pieces (P, T) as they are, with `far` characters shuffled, and with those of another."""
+    """The pieces (P, T) as they are, with `far` characters shuffled, with those of another piece,
+    and without them (P, T - far)."""
     shuffled, replaced = pieces.copy(), pieces.copy()
     shuffled[:, :far] = rng.permuted(pieces[:, :far], axis=1)
     distance = rng.integers(len(pieces) // 4, 3 * len(pieces) // 4) if len(pieces) > 3 else 1
     replaced[:, :far] = np.roll(pieces[:, :far], distance, axis=0)
-    return {"true": pieces, "shuffled": shuffled, "replaced": replaced}
+    without = pieces[:, far:]
+    return {"true": pieces, "shuffled": shuffled, "replaced": replaced, "left_out": without}
 
 
 def run(settings: Settings, partial: Path) -> dict[str, Any]:
@@ -64,24 +66,28 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
     model = load_model("writer")
     clock = Clock()
     ids, packages = writer.held_out(getattr(source, settings.measured_on))
-    length = settings.far + counted(CONTEXTS[-1]).stop
+    second = counted(CONTEXTS[-1]).stop
+    length = settings.far + second
     places = writer.within_files(ids, length, settings.pieces)
     kinds = variants(ids[places], settings.far, np.random.default_rng(settings.seed))
     groups = range(0, settings.pieces, SIDE_BY_SIDE)
     bits: dict[str, dict[int, float]] = {}
     by_package: dict[str, dict[int, Any]] = {}
     for kind, pieces in progress(kinds.items(), "reading", file=sys.stderr):
+        before = pieces.shape[1] - second
         found = np.concatenate(
             [
                 writer.log2_of(model, rows[:, :-1], rows[:, 1:])
                 for rows in (pieces[first : first + SIDE_BY_SIDE] for first in groups)
             ]
-        )[:, settings.far - 1 :]  # (P, characters of true context)
+        )  # (P, T - 1), of each character but the first
         bits[kind], by_package[kind] = {}, {}
         for context in CONTEXTS:
-            columns = list(counted(context))
-            of_packages = packages[places[:, settings.far + np.array(columns)] - 1]
-            measured = found[:, columns]
+            if before + context == 0:
+                continue  # the first character of all is not predicted
+            columns = np.array(counted(context))
+            of_packages = packages[places[:, settings.far + columns] - 1]
+            measured = found[:, before + columns - 1]
             bits[kind][context] = round(-float(measured.mean()), 4)
             by_package[kind][context] = writer.by_package(measured.ravel(), of_packages.ravel())
     clock.lap("reading")
