@@ -108,7 +108,9 @@ def xhtml(book: Book, part: Part) -> str:
 
     def put_back(match: re.Match[str]) -> str:
         kept = book.kept[int(match[1])]
-        return mathml(kept) if kept.startswith("<mjx-container") else kept
+        if kept.startswith("<mjx-container"):
+            return mathml(kept)
+        return re.sub(r"</?span[^>]*>", "", kept)  # code without colours: readers choose theirs
 
     return TOKEN.sub(put_back, part.body.decode(formatter="minimal"))
 

@@ -114,8 +114,8 @@ def anchor(name: str, place: str = "") -> str:
 def read(site: Path, names: Iterable[str] | None = None) -> Book:
     """The book that lies in `site`, or only the pages that `names` lists.
 
-    A link to a page that is not in the edition becomes text, or leads to the published book where
-    UNROLLED_URL says where that is.
+    A link to what is not in the edition becomes text. A link to a file that readers download leads
+    to the published book, where UNROLLED_URL says where that is.
     """
     book = Book()
     wanted = None if names is None else set(names)
@@ -133,10 +133,9 @@ def read(site: Path, names: Iterable[str] | None = None) -> Book:
         part = Part("solutions", "Solutions, and to look up", solutions_page(solutions))
         book.parts.insert(place, part)
     for part in book.parts:
-        # Links first: they are named by what they were on their page.
         part.body["id"] = anchor(part.name)
     known = {str(tag["id"]) for part in book.parts for tag in part.body.select("[id]")}
-    known |= {anchor(part.name) for part in book.parts}
+    known |= {str(part.body["id"]) for part in book.parts}
     for part in book.parts:
         for link in part.body.select("a[href]"):
             lead(link, known)
