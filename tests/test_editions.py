@@ -39,8 +39,7 @@ def chapter(site):
 def headings(site):
     """The headings of the chapter's sections that the contents list."""
     book = edition_pages.read(site, [CHAPTER])
-    found = [book.plain(heading) for heading in book.parts[0].sections()]
-    return [heading for heading in found if heading not in edition_pdf.USUAL]
+    return [book.plain(heading) for heading in book.parts[0].sections()]
 
 
 # ---- the PDF
@@ -89,6 +88,26 @@ def test_pages_have_their_number_and_the_head_of_their_part(texts):
     assert len(own) > 5
     for number in range(2, len(texts) + 1):
         assert str(number) in texts[number - 1], number
+
+
+def bookmarks(outline):
+    for mark in outline:
+        if isinstance(mark, list):
+            yield from bookmarks(mark)
+        else:
+            yield mark.title
+
+
+def test_bookmarks_name_the_sections(pdf, headings):
+    titles = list(bookmarks(pdf.outline))
+    assert [title for title in titles if title in headings] == headings
+    assert not [title for title in titles if len(title) > 9 and title in (title + title)[1:-1]]
+
+
+def test_a_bookmark_that_is_said_twice_is_said_once():
+    before = b"<</Title (Map of the bookMap of the book)\n/CreationDate (D:20261129110833+00'00')"
+    after = b"<</Title (Map of the book)               \n/CreationDate (D:20010909014640+00'00')"
+    assert edition_pdf.finished(before, TIME) == after
 
 
 def test_every_link_inside_the_book_leads_to_a_page(pdf):

@@ -14,7 +14,7 @@ from bs4 import Tag
 from edition_pages import ROOT, TOKEN, Book, Part, mathml, place_of
 
 TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
-COVER = ROOT / "cover" / "preview.png"
+COVER = ROOT / "editions" / "cover.svg"
 CONTAINER = """<?xml version="1.0" encoding="utf-8"?>
 <container version="1.0" xmlns="urn:oasis:names:tc:opendocument:xmlns:container">
   <rootfiles>
@@ -108,7 +108,9 @@ def xhtml(book: Book, part: Part) -> str:
 
     def put_back(match: re.Match[str]) -> str:
         kept = book.kept[int(match[1])]
-        return mathml(kept) if kept.startswith("<mjx-container") else kept
+        if kept.startswith("<mjx-container"):
+            return mathml(kept)
+        return re.sub(r"</?span[^>]*>", "", kept)  # code without colours: readers choose theirs
 
     return TOKEN.sub(put_back, part.body.decode(formatter="minimal"))
 

@@ -26,6 +26,8 @@ LEFT_OUT = (
 )
 # The last parts; the solutions stand before them.
 CLOSING = ("glossary", "bibliography", "genindex")
+# Sections that the contents need not name.
+USUAL = ("In five lines", "Where to read on")
 # The pages that are all interactive: their picture here, and what it shows.
 STILLS = {
     "lab": (
@@ -58,8 +60,8 @@ class Part:
         return self.name.rpartition("/")[2]
 
     def sections(self) -> list[Tag]:
-        """The headings of its sections."""
-        return self.body.select("h2")
+        """The headings of its sections, but for those that every chapter has."""
+        return [h for h in self.body.select("h2") if h.find(string=True) not in USUAL]
 
     def heading(self) -> Tag:
         """Its own heading."""
@@ -112,8 +114,8 @@ def anchor(name: str, place: str = "") -> str:
 def read(site: Path, names: Iterable[str] | None = None) -> Book:
     """The book that lies in `site`, or only the pages that `names` lists.
 
-    A link to a page that is not in the edition becomes text, or leads to the published book where
-    UNROLLED_URL says where that is.
+    A link to what is not in the edition becomes text. A link to a file that readers download leads
+    to the published book, where UNROLLED_URL says where that is.
     """
     book = Book()
     wanted = None if names is None else set(names)
@@ -131,10 +133,9 @@ def read(site: Path, names: Iterable[str] | None = None) -> Book:
         part = Part("solutions", "Solutions, and to look up", solutions_page(solutions))
         book.parts.insert(place, part)
     for part in book.parts:
-        # Links first: they are named by what they were on their page.
         part.body["id"] = anchor(part.name)
     known = {str(tag["id"]) for part in book.parts for tag in part.body.select("[id]")}
-    known |= {anchor(part.name) for part in book.parts}
+    known |= {str(part.body["id"]) for part in book.parts}
     for part in book.parts:
         for link in part.body.select("a[href]"):
             lead(link, known)
@@ -278,6 +279,9 @@ def flatten(soup: BeautifulSoup) -> None:
         for inner in table.select("tr, td"):
             inner.unwrap()
         find(soup, ".table:has(> .indextable)").unwrap()
+        letter = table.find_previous("h2")
+        if isinstance(letter, Tag):
+            letter.name, letter["class"] = "p", "letter"
         table.unwrap()
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from bs4 import BeautifulSoup, Tag
 from matplotlib import get_data_path
 
-from edition_pages import CLOSING, ROOT, TOKEN, Book, Part, mathml, place_of
+from edition_pages import ROOT, TOKEN, Book, Part, mathml, place_of
 from site_fixes import find, new
 
 # The same letters on every machine: Matplotlib brings these. Family, weight, style, file.
@@ -29,10 +29,8 @@ FONTS = (
     ("Code", 400, "italic", "DejaVuSansMono-Oblique"),
     ("Code", 700, "italic", "DejaVuSansMono-BoldOblique"),
 )
-# Parts whose sections the contents do not list.
-BRIEF = (*CLOSING, "solutions")
-# Sections that every chapter has.
-USUAL = ("In five lines", "Where to read on")
+# Words of code that the style leaves black: each as a piece of its own would double the PDF's size.
+BLACK = re.compile(r'<span class="(?:n|nn|nx|p|w)">([^<]*)</span>')
 PAGE = """<!DOCTYPE html>
 <html lang="en" data-theme="light">
 <head>
@@ -118,7 +116,7 @@ def write(
     page.evaluate("document.fonts.ready.then(() => true)")
     sticking: list[str] = page.evaluate(FIT)
     page.evaluate(NUMBER, destinations(printed(page)))
-    path.write_bytes(dated(printed(page), time))
+    path.write_bytes(finished(printed(page), time))
     page.close()
     source.unlink()
     return sticking
@@ -126,7 +124,9 @@ def write(
 
 def printed(page: Any) -> bytes:
     """The page as PDF."""
-    content: bytes = page.pdf(prefer_css_page_size=True, print_background=True, outline=True)
+    content: bytes = page.pdf(
+        prefer_css_page_size=True, print_background=True, tagged=True, outline=True
+    )
     return content
 
 
@@ -161,7 +161,7 @@ def page_of(book: Book, parts: list[Part], about: dict[str, str], site: Path) ->
     def put_back(match: re.Match[str]) -> str:
         kept = book.kept[int(match[1])]
         if not kept.startswith("<mjx-container"):
-            return kept
+            return BLACK.sub(r"\1", kept)
         name = escape("".join(re.findall(r">([^<]+)<", mathml(kept))))
         kept = kept.replace("<mjx-container", f'<mjx-container role="img" aria-label="{name}"', 1)
         return re.sub(r"<mjx-assistive-mml.*?</mjx-assistive-mml>", "", kept, flags=re.DOTALL)
@@ -209,9 +209,8 @@ def contents(book: Book, parts: list[Part]) -> str:
             lines.append(f'<p class="group">{escape(part.group)}</p>')
             group = part.group
         lines.append(entry("chapter", part.heading(), str(part.body["id"])))
-        for section in part.sections() if part.stem not in BRIEF else []:
-            if section.get_text() not in USUAL:
-                lines.append(entry("section", section, place_of(section)))
+        for section in part.sections() if part.name != "solutions" else []:
+            lines.append(entry("section", section, place_of(section)))
     return "\n".join([*lines, "</section>"])
 
 
@@ -243,12 +242,21 @@ def destinations(content: bytes) -> dict[str, int]:
     from pypdf import PdfReader
 
     reader = PdfReader(BytesIO(content))
-    numbers = {page.indirect_reference.idnum: page.page_number + 1 for page in reader.pages}
-    found = reader.named_destinations.values()
-    return {place.title.removeprefix("/"): numbers[place.page.idnum] for place in found}
+    pages: dict[str, int] = {}
+    for name, place in reader.named_destinations.items():
+        number = reader.get_destination_page_number(place)
+        if number is not None:
+            pages[name.removeprefix("/")] = number + 1
+    return pages
 
 
-def dated(content: bytes, time: int) -> bytes:
-    """The PDF with the date of the commit in the place of the date of the print."""
+def finished(content: bytes, time: int) -> bytes:
+    """The PDF with the date of the commit, and with bookmarks that say their heading once.
+
+    Chromium says a heading twice in the bookmarks that it has moved to the next page. No length
+    may change: a PDF counts the bytes before each of its objects.
+    """
     date = datetime.fromtimestamp(time, UTC).strftime("D:%Y%m%d%H%M%S+00'00'")
-    return re.sub(rb"D:\d{14}[+-]\d\d'\d\d'", date.encode(), content)
+    content = re.sub(rb"D:\d{14}[+-]\d\d'\d\d'", date.encode(), content)
+    twice = rb"(/Title (?:\(|<FEFF))(.{4,}?)\2([)>])"
+    return re.sub(twice, lambda m: m[1] + m[2] + m[3] + b" " * len(m[2]), content)

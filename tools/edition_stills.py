@@ -12,10 +12,8 @@ sys.path.append(str(ROOT / "tests"))  # the browser is driven as in the tests
 
 import browser  # noqa: E402
 
-# Picture -> the page, and the element of it that shows that all is computed.
+# Picture -> the page, and the element of it that is pictured.
 STILLS = {"reading": ("lab", "#lab-read"), "writing": ("lab-writing", "#lab-write")}
-# The address after `#` sets text and controls, as "Copy a link" does.
-SETTINGS = {"reading": "", "writing": ""}
 WIDTH = 720  # CSS pixels: the column of the text, not that of a phone
 
 
@@ -29,7 +27,7 @@ def main() -> None:
             )
             tab = context.new_page()
             tab.emulate_media(color_scheme="light", reduced_motion="reduce")
-            tab.goto((ROOT / "_build" / "html" / f"{page}.html").as_uri() + SETTINGS[name])
+            tab.goto((ROOT / "_build" / "html" / f"{page}.html").as_uri())
             tab.wait_for_timeout(1500)
             tab.locator(box).screenshot(path=folder / f"{name}.png")
             context.close()
