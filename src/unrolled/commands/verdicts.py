@@ -85,7 +85,7 @@ class Reader:
         ids = np.array(every[-self.maxlen :])
         words = words[-len(ids) :]
         first = len(every) - 1 - len(words)  # how many words are left out
-        probability = float(self.model.predict([ids])[0, 0])
+        probability = float(self.model.predict(ids[None])[0, 0])
         return Verdict(
             model=self.name,
             verdict="positive" if probability > 0.5 else "negative",
