@@ -251,12 +251,16 @@ def destinations(content: bytes) -> dict[str, int]:
 
 
 def finished(content: bytes, time: int) -> bytes:
-    """The PDF with the date of the commit, and with bookmarks that say their heading once.
+    """The PDF with the date of the commit, the same bytes for the same book.
 
-    Chromium says a heading twice in the bookmarks that it has moved to the next page. No length
-    may change: a PDF counts the bytes before each of its objects.
+    Chromium numbers the cells of tables as it happens to: here they are counted. In the bookmarks
+    it says a heading twice that it has moved to the next page: here once. No length may change,
+    since a PDF counts the bytes before each of its objects.
     """
     date = datetime.fromtimestamp(time, UTC).strftime("D:%Y%m%d%H%M%S+00'00'")
     content = re.sub(rb"D:\d{14}[+-]\d\d'\d\d'", date.encode(), content)
+    cells = sorted(set(re.findall(rb"\(node(\d{8})\)", content)))
+    counted = {name: b"(node%08d)" % number for number, name in enumerate(cells)}
+    content = re.sub(rb"\(node(\d{8})\)", lambda m: counted[m[1]], content)
     twice = rb"(/Title (?:\(|<FEFF))(.{4,}?)\2([)>])"
     return re.sub(twice, lambda m: m[1] + m[2] + m[3] + b" " * len(m[2]), content)
