@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import yaml
@@ -129,6 +130,8 @@ def print_pdf(parts: edition_pages.Book, words: str, seconds: int, path: Path, s
             "Ubuntu: apt install chromium), name yours by the variable CHROMIUM, or make the EPUB "
             "alone: make editions EDITIONS=epub"
         )
+    if find_spec("pypdf") is None:
+        raise SystemExit("The PDF's pages are counted by pypdf: pip install '.[editions]'")
     with browser.chromium() as window:
         sticking = edition_pdf.write(parts, front(words), about(words), seconds, path, site, window)
     if sticking:
