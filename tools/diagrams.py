@@ -491,10 +491,10 @@ def book_map() -> str:
         (
             "other tasks",
             "blue",
-            ["10 Writing", "next character"],
+            ["10 Writing", "next letter"],
             ["11 Strings", "text to text"],
-            ["12 Forecasts", "series, sound"],
-            ["13 Service", "text to answer"],
+            ["12 Series", "and sound"],
+            ["13 Service", "in use"],
         ),
         (
             "the outlook",
