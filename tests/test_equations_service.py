@@ -86,7 +86,7 @@ def test_the_gradient_of_the_temperature_by_central_differences(rng, record):
     z = rng.normal(size=40) * 3
     y = (rng.random(40) < 0.5).astype(float)
     for beta in (0.4, 1.0, 2.0):
-        names = run_line("eq-temperature-gradient", sigmoid=sigmoid, beta=beta, y=y, z=z)
+        names = run_line("eq-temperature-gradient", beta=beta, y=y, z=z)
         slope = np.array([names["slope"]])
         error = check_gradients(
             lambda b: drift.loss(b[0] * z, y), {"b": np.array([beta])}, {"b": slope}
