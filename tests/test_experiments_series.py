@@ -6,8 +6,8 @@ import pytest
 from unrolled import set_random_seed
 from unrolled.datasets import load_series
 from unrolled.experiments.__main__ import main
-from unrolled.experiments.series import digits, forecast, tones
-from unrolled.experiments.shared import forecasting, paired, record, sequences
+from unrolled.experiments.series import digits, forecast, thousands, tones
+from unrolled.experiments.shared import forecasting, paired, record, sequences, sounds
 from unrolled.experiments.shared.forecasting import Network, Scale
 from unrolled.experiments.shared.sequences import Part, Parts
 
@@ -15,6 +15,7 @@ SMALL = {
     "forecast": {"series": "elnino", "horizon": 3, "window": 6, "units": 4, "epochs": 10},
     "digits": {"parameters": 200, "updates": 2, "waiting": 200, "waits": 2, "longest": 20},
     "tones": {"parameters": 200, "updates": 2, "train": 60, "measured": 30, "longest": 448},
+    "thousands": {"parameters": 200, "updates": 2, "train": 60, "measured": 30, "longest": 256},
 }
 
 
@@ -72,6 +73,15 @@ def test_a_small_run_on_tones_is_recorded(recorded):
     assert [*figures["waiting"]] == ["0", "20"]
     assert [*figures["by_sample"]] == ["128"]
     assert set(figures["growing"]["256"]["simple"]) == {"samples", "spectrum", "spectrogram"}
+
+
+def test_a_small_run_of_hundreds_of_steps_is_recorded(recorded):
+    figures = recorded("thousands")["figures"]
+    assert [*figures] == ["bit", "waiting", "sound"]
+    for task, found in figures.items():
+        assert [*found] == ["256"]
+        networks = {*sequences.CELLS, *sequences.OPEN}
+        assert {*found["256"]} - networks == ({"spectrogram"} if task == "sound" else set())
 
 
 # Forecasts
@@ -297,6 +307,28 @@ def test_the_parts_of_the_digits_share_no_image():
     by_rows = digits.in_steps_of(parts, 8, lag=3)
     assert by_rows.test.x.shape == (500, 11, 8)
     assert np.array_equal(by_rows.test.x[0, 1], parts.test.x[0, 8:16, 0])
+
+
+def test_all_tasks_of_a_length_have_as_many_steps():
+    settings = thousands.Settings(train=60, measured=30)
+    for make, features in zip(thousands.TASKS.values(), (2, sounds.FRAME, 1), strict=True):
+        parts = make(settings, 40)
+        assert [part.x.shape for part in parts] == [(n, 40, features) for n in (60, 30, 30)]
+        assert not np.array_equal(parts.test.x, parts.validation.x)
+
+
+def test_only_the_first_step_tells_the_bit():
+    train, _, test = thousands.bits(thousands.Settings(train=200, measured=100), 30)
+    for part in (train, test):
+        assert np.array_equal(part.x[:, 0, 1] > 0, part.y == 1)
+        assert not part.x[:, 1:, 1].any()
+
+
+def test_behind_a_waiting_sound_there_is_only_noise():
+    parts = thousands.waits(thousands.Settings(train=60, measured=30), 40)
+    steps = sounds.SOUND // sounds.FRAME
+    assert parts.train.x[:, :steps].std() > 4 * parts.train.x[:, steps:].std()
+    assert parts.train.x[:, steps:].std() == pytest.approx(0.1, rel=0.05)
 
 
 def test_the_three_views_of_a_sound():

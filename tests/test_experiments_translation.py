@@ -56,6 +56,19 @@ def test_a_small_run_is_recorded(task, model, tmp_path, monkeypatch):
     assert len(result["curves"]["loss"]) == 3
 
 
+def test_scheduled_sampling_changes_the_training_alone(tmp_path, monkeypatch):
+    monkeypatch.setenv("UNROLLED_RESULTS", str(tmp_path))
+    options = [f"--{key.replace('_', '-')}={value}" for key, value in SMALL.items()]
+    for own in (0, 1):
+        arguments = ["translate", "--task=reversal", "--model=plain", f"--own={own}"]
+        assert main([*arguments, *options]) == 0
+    one, other = (result["figures"]["inside"] for result in read_results("translate"))
+    assert one["count"] == other["count"]
+    losses = [result["curves"]["loss"] for result in read_results("translate")]
+    assert losses[0][0] == losses[1][0]  # the share is 0 at the first update
+    assert losses[0][2] != losses[1][2]
+
+
 def test_seeds_differ_in_weights_and_batches_but_not_in_what_is_measured(tmp_path, monkeypatch):
     monkeypatch.setenv("UNROLLED_RESULTS", str(tmp_path))
     options = [f"--{key.replace('_', '-')}={value}" for key, value in SMALL.items()]

@@ -166,6 +166,46 @@ def test_what_the_decoder_reads_is_the_target_one_step_later():
     np.testing.assert_array_equal(given[:, 1:], target[:, :-1])
 
 
+def test_scheduled_sampling_reads_the_true_prefix_or_the_models_own(rng):
+    model, (source, target) = translator(3), batch()
+    true = seq2seq.shifted(target)
+    assert np.array_equal(seq2seq.partly_own(model, source, target, 0, rng), true)
+    own = seq2seq.partly_own(model, source, target, 1, rng)
+    assert np.all(own[:, 0] == START)
+    answer = seq2seq.greedy(model, source, target.shape[1])
+    until_end = np.cumsum(answer[:, :-1] == END, axis=1) - (answer[:, :-1] == END) == 0
+    assert until_end.sum() > len(source)
+    assert np.array_equal(own[:, 1:][until_end], answer[:, :-1][until_end])
+
+
+def test_a_replaced_symbol_follows_from_what_was_read_before_it():
+    """Also where some symbols before it are true ones, and about as many are replaced as asked."""
+    model, rng = translator(0), np.random.default_rng(3)
+    source, target = (np.repeat(part, 200, axis=0) for part in batch())
+    read = seq2seq.partly_own(model, source, target, 0.3, rng)
+    logits, _ = model.forward(source, read)
+    own, true = logits.argmax(axis=2)[:, :-1], target[:, :-1]
+    assert np.all((read[:, 1:] == own) | (read[:, 1:] == true))
+    told_apart = own != true
+    replaced = (read[:, 1:] == own)[told_apart].mean()
+    assert 0.25 < replaced < 0.35
+
+
+def test_the_share_of_own_symbols_rises_with_the_updates(monkeypatch):
+    shares = []
+
+    def partly_own(model, source, target, share, rng):
+        shares.append(share)
+        return seq2seq.shifted(target)
+
+    monkeypatch.setattr(seq2seq, "partly_own", partly_own)
+    model = translator(0)
+    seq2seq.train(model, Adam(0.01), batch, 4)
+    assert not shares
+    seq2seq.train(model, Adam(0.01), batch, 4, 0.8, np.random.default_rng(0))
+    assert shares == pytest.approx([0, 0.2, 0.4, 0.6])
+
+
 # The search for an answer
 
 

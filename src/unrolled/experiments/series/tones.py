@@ -12,24 +12,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from unrolled.activations import Array
-from unrolled.datasets.sounds import tones
 from unrolled.experiments.shared import sequences
 from unrolled.experiments.shared.measures import Clock
 from unrolled.experiments.shared.record import Runs, once
-from unrolled.experiments.shared.sequences import CELLS, OPEN, Part, Parts
+from unrolled.experiments.shared.sequences import CELLS, OPEN, Parts
+from unrolled.experiments.shared.sounds import (
+    FRAME,
+    SOUND,
+    in_frames,
+    mapped,
+    parts_of_sounds,
+    spectrogram,
+    spectrum,
+)
 from unrolled.extras import progress
 
 NAMED_BY = ()
 RUNS: Runs = (({}, (0, 1, 2)),)
-FRAME = 16  # samples in a step
 LENGTHS = (256, 1024)  # samples
-SOUND = 128  # samples of the tone in front of a wait, 8 steps
 LAGS = (0, 20, 40, 80)  # steps of noise behind it; but for 0 lags of `horizon`
 SAMPLES = (128,)  # lengths that are read sample by sample
-SEEDS = {"train": 1, "validation": 2, "test": 3}  # of the sounds, the same in every run
 
 
 @dataclass(frozen=True)
@@ -45,27 +47,8 @@ class Settings:
 
 
 def sounds(settings: Settings, length: int, sound: int | None = None) -> Parts:
-    """Three parts of sounds (N, length, 1)."""
-    counts = {"train": settings.train, "validation": settings.measured, "test": settings.measured}
-    return Parts(
-        *(Part(*tones(counts[name], length, sound, seed=seed)) for name, seed in SEEDS.items())
-    )
-
-
-def mapped(parts: Parts, function: Any) -> Parts:
-    """The same sounds, each x as the function gives it."""
-    return Parts(*(Part(function(part.x), part.y) for part in parts))
-
-
-def spectrum(x: Array) -> Array:
-    """(N, K): how strong each frequency is in the whole sound, without its phase."""
-    return np.log1p(np.abs(np.fft.rfft(x[:, :, 0], axis=1)))
-
-
-def spectrogram(x: Array, pieces: int = 8) -> Array:
-    """(N, pieces · K): the spectrum of each of some equal pieces, in their order."""
-    parts = np.abs(np.fft.rfft(sequences.frames(x, x.shape[1] // pieces), axis=2))
-    return np.log1p(parts).reshape(len(x), -1)
+    """The three parts of sounds (N, length, 1)."""
+    return parts_of_sounds(settings.train, settings.measured, length, sound)
 
 
 def simple(parts: Parts) -> dict[str, Any]:
@@ -86,16 +69,14 @@ def networks(settings: Settings, parts: Parts, names: tuple[str, ...]) -> dict[s
 def growing(settings: Settings, length: int) -> dict[str, Any]:
     """A tone of so many samples, read in frames."""
     parts = sounds(settings, length)
-    in_frames = mapped(parts, lambda x: sequences.frames(x, FRAME))
-    found = networks(settings, in_frames, (*CELLS, *OPEN))
+    found = networks(settings, in_frames(parts), (*CELLS, *OPEN))
     return {"simple": simple(parts), "networks": found}
 
 
 def waiting(settings: Settings, lag: int) -> dict[str, Any]:
     """A tone of SOUND samples, and so many frames of noise behind it."""
-    parts = sounds(settings, SOUND + FRAME * lag, SOUND)
-    in_frames = mapped(parts, lambda x: sequences.frames(x, FRAME))
-    return networks(settings, in_frames, (*CELLS, *OPEN))
+    parts = in_frames(sounds(settings, SOUND + FRAME * lag, SOUND))
+    return networks(settings, parts, (*CELLS, *OPEN))
 
 
 def by_sample(settings: Settings, length: int) -> dict[str, Any]:

@@ -170,9 +170,35 @@ def shifted(target: Any) -> Any:
     return np.concatenate([np.full_like(target[:, :1], START), target[:, :-1]], axis=1)
 
 
-def loss_and_gradients(model: Translator, source: Any, target: Any) -> tuple[float, list[Array]]:
-    """The mean of -log p over the symbols of target (B, S) that are no padding, and gradients."""
-    logits, cache = model.forward(source, shifted(target))
+def partly_own(
+    model: Translator, source: Any, target: Any, share: float, rng: np.random.Generator
+) -> Any:
+    """What the decoder reads in scheduled sampling (Bengio and others 2015): ids (B, S).
+
+    As `shifted`, but each symbol behind START is, with probability share, the one that the model
+    finds most likely at that place, behind what it has read so far.
+    """
+    given = shifted(target)
+    own = rng.random(given.shape) < share
+    memory, _ = model.encode(source)
+    state = memory.state
+    for step in range(given.shape[1] - 1):
+        logits, state, _, _ = model.decode(given[:, step : step + 1], state, memory)
+        following = slice(step + 1, step + 2)
+        given[:, following] = np.where(
+            own[:, following], logits.argmax(axis=2), given[:, following]
+        )
+    return given
+
+
+def loss_and_gradients(
+    model: Translator, source: Any, target: Any, given: Any = None
+) -> tuple[float, list[Array]]:
+    """The mean of -log p over the symbols of target (B, S) that are no padding, and gradients.
+
+    given: what the decoder reads; None: the true prefixes. No gradient goes through given.
+    """
+    logits, cache = model.forward(source, shifted(target) if given is None else given)
     weights = mask_weights(None, target != PAD, target.shape)
     loss = sparse_categorical_crossentropy(target, logits, True, weights)  # eq-sequence-loss
     dlogits = sparse_categorical_crossentropy_gradient(target, logits, True, weights)
@@ -180,12 +206,25 @@ def loss_and_gradients(model: Translator, source: Any, target: Any) -> tuple[flo
 
 
 def train(
-    model: Translator, optimizer: Optimizer, batch: Callable[[], tuple[Any, Any]], updates: int
+    model: Translator,
+    optimizer: Optimizer,
+    batch: Callable[[], tuple[Any, Any]],
+    updates: int,
+    own: float = 0.0,
+    rng: np.random.Generator | None = None,
 ) -> list[float]:
-    """Make updates on the batches, source and target, that `batch` gives; the loss before each."""
+    """Make updates on the batches, source and target, that `batch` gives; the loss before each.
+
+    own: the share of symbols that scheduled sampling replaces, drawn with rng. It rises in equal
+    steps from 0 at the first update to own after the last. 0: teacher forcing throughout.
+    """
     losses = []
-    for _ in range(updates):
-        loss, gradients = loss_and_gradients(model, *batch())
+    for update in range(updates):
+        source, target = batch()
+        given = None
+        if own and rng is not None:
+            given = partly_own(model, source, target, own * update / updates, rng)
+        loss, gradients = loss_and_gradients(model, source, target, given)
         optimizer.apply(gradients, model.weights)
         losses.append(loss)
     return losses

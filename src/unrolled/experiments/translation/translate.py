@@ -61,6 +61,9 @@ class Settings:
     updates: int = field(default=1500, metadata={"help": "updates of the weights"})
     batch_size: int = field(default=128, metadata={"help": "pairs in an update"})
     learning_rate: float = field(default=0.01, metadata={"help": "Adam's rate at its highest"})
+    own: float = field(
+        default=0.0, metadata={"help": "share of own symbols that scheduled sampling ends with"}
+    )
     measured: int = field(default=500, metadata={"help": "strings of each kind, at most"})
 
 
@@ -97,8 +100,10 @@ def trained(settings: Settings, task: Task) -> tuple[Translator, list[float]]:
         some = rng.integers(len(source), size=settings.batch_size)
         return without_padding(source[some]), without_padding(target[some])
 
+    # A generator of its own, so that the batches are those of a training with teacher forcing.
+    chance = np.random.default_rng([settings.seed, 1])
     with bar:
-        losses = seq2seq.train(model, optimizer, batch, settings.updates)
+        losses = seq2seq.train(model, optimizer, batch, settings.updates, settings.own, chance)
     return model, losses
 
 
