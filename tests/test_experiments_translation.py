@@ -56,17 +56,26 @@ def test_a_small_run_is_recorded(task, model, tmp_path, monkeypatch):
     assert len(result["curves"]["loss"]) == 3
 
 
-def test_scheduled_sampling_changes_the_training_alone(tmp_path, monkeypatch):
+def test_models_differ_in_what_their_names_say(tmp_path, monkeypatch):
+    """A control of another size, and a training that first reads what teacher forcing reads."""
     monkeypatch.setenv("UNROLLED_RESULTS", str(tmp_path))
     options = [f"--{key.replace('_', '-')}={value}" for key, value in SMALL.items()]
-    for own in (0, 1):
-        arguments = ["translate", "--task=reversal", "--model=plain", f"--own={own}"]
-        assert main([*arguments, *options]) == 0
-    one, other = (result["figures"]["inside"] for result in read_results("translate"))
-    assert one["count"] == other["count"]
-    losses = [result["curves"]["loss"] for result in read_results("translate")]
-    assert losses[0][0] == losses[1][0]  # the share is 0 at the first update
-    assert losses[0][2] != losses[1][2]
+    for model in translate.MODELS:
+        assert main(["translate", "--task=reversal", f"--model={model}", *options]) == 0
+    found = {result["settings"]["model"]: result for result in read_results("translate")}
+    losses = {model: result["curves"]["loss"] for model, result in found.items()}
+    assert losses["scheduled"][0] == losses["plain"][0]  # no symbol is replaced at first
+    assert losses["scheduled"][2] != losses["plain"][2]
+    weights = {model: result["figures"]["weights"] for model, result in found.items()}
+    assert weights["scheduled"] == weights["plain"]
+
+
+def test_the_wider_model_has_hardly_more_weights_than_the_one_with_attention():
+    wider, attention = (
+        sum(w.size for w in translate.build(translate.Settings(model=model)).weights)
+        for model in ("wider", "attention")
+    )
+    assert attention < wider < 1.02 * attention
 
 
 def test_seeds_differ_in_weights_and_batches_but_not_in_what_is_measured(tmp_path, monkeypatch):

@@ -33,7 +33,9 @@ from unrolled.extras import progress
 from unrolled.seeding import set_random_seed
 
 NAMED_BY = ("task", "model")
-MODELS = ("plain", "attention")
+# Without attention: the same, with as many weights as with attention, by scheduled sampling.
+MODELS = ("plain", "wider", "scheduled", "attention")
+WIDER = 70  # units with which a model without attention has more weights than one with it
 RUNS: Runs = tuple(
     ({"task": task, "model": model}, (0, 1, 2)) for task in TASKS for model in MODELS
 )
@@ -62,7 +64,7 @@ class Settings:
     batch_size: int = field(default=128, metadata={"help": "pairs in an update"})
     learning_rate: float = field(default=0.01, metadata={"help": "Adam's rate at its highest"})
     own: float = field(
-        default=0.0, metadata={"help": "share of own symbols that scheduled sampling ends with"}
+        default=0.5, metadata={"help": "share of own symbols that model scheduled ends with"}
     )
     measured: int = field(default=500, metadata={"help": "strings of each kind, at most"})
 
@@ -70,7 +72,8 @@ class Settings:
 def build(settings: Settings) -> Translator:
     """The untrained model."""
     width = settings.attention if settings.model == "attention" else 0
-    return Translator(SYMBOLS, settings.units, settings.embedding, width)
+    units = WIDER if settings.model == "wider" else settings.units
+    return Translator(SYMBOLS, units, settings.embedding, width)
 
 
 def as_ids(found: Sequence[Pair]) -> tuple[Any, Any]:
@@ -102,8 +105,9 @@ def trained(settings: Settings, task: Task) -> tuple[Translator, list[float]]:
 
     # A generator of its own, so that the batches are those of a training with teacher forcing.
     chance = np.random.default_rng([settings.seed, 1])
+    own = settings.own if settings.model == "scheduled" else 0
     with bar:
-        losses = seq2seq.train(model, optimizer, batch, settings.updates, settings.own, chance)
+        losses = seq2seq.train(model, optimizer, batch, settings.updates, own, chance)
     return model, losses
 
 
