@@ -26,7 +26,7 @@ from unrolled.extras import progress
 
 NAMED_BY = ()
 RUNS: Runs = (({}, (0, 1, 2)),)
-STEPS = (256, 1024, 4096)
+STEPS = (256, 1024, 2048)
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Settings:
     updates: int = field(default=300, metadata={"help": "updates of each training"})
     train: int = field(default=3000, metadata={"help": "sequences to train on"})
     measured: int = field(default=600, metadata={"help": "sequences to choose by, and to test on"})
-    longest: int = field(default=4096, metadata={"help": "most steps"})
+    longest: int = field(default=2048, metadata={"help": "most steps"})
 
 
 def bits(settings: Settings, steps: int) -> Parts:
