@@ -506,7 +506,8 @@ class Embedding(Layer):
 
     def _forward(self, x: Array, mask: Any, training: bool) -> tuple[Array, Array]:
         (embeddings,) = self.weights
-        ids: Any = x.T.ravel()  # time-major, as y lies in memory
+        # Time-major, as y lies in memory, and as np.take wants them: of 32 bits in a page.
+        ids: Any = x.T.ravel().astype(np.intp, copy=False)
         rows = empty((len(ids), self.output_dim), self.dtype)
 
         def work(part: slice) -> None:
