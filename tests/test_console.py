@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from unrolled import Sequential, inspection, layers, load_model, saving, set_random_seed
-from unrolled.commands import main, verdicts
+from unrolled.commands import main, verdicts, write
 from unrolled.datasets import DataError, encode, stdlib, words
 from unrolled.experiments.shared import generation, small
 
@@ -113,9 +113,10 @@ def test_the_review_comes_from_the_argument_a_file_or_a_pipe(capsys, monkeypatch
     path = tmp_path / "review.txt"
     path.write_text(text, encoding="utf-8")
     found = [told(capsys, "read", text), told(capsys, "read", "--file", str(path))]
-    monkeypatch.setattr("sys.stdin", Piped(text.encode()))
-    found.append(told(capsys, "read"))
-    assert found[0] == found[1] == found[2]
+    for arguments in [], ["-"], ["--file", "-"]:
+        monkeypatch.setattr("sys.stdin", Piped(text.encode()))
+        found.append(told(capsys, "read", *arguments))
+    assert all(one == found[0] for one in found)
     status, out, err = found[0]
     assert (status, err) == (0, "")
     assert out.startswith("positive")
@@ -147,7 +148,10 @@ def test_bytes_that_are_no_text_are_refused(capsys, monkeypatch, tmp_path):
     path.write_bytes(b"good \xff")
     assert "review.txt" in refused(capsys, "read", "--file", str(path))
     monkeypatch.setattr("sys.stdin", Piped(b"good \xff"))
-    assert "standard input" in refused(capsys, "read")
+    said = "standard input: expected text in UTF-8, but byte 5 is not; save it as UTF-8."
+    for arguments in [], ["-"], ["--file", "-"]:
+        monkeypatch.setattr("sys.stdin", Piped(b"good \xff"))
+        assert refused(capsys, "read", *arguments) == f"unrolled read: {said}"
 
 
 def test_a_file_that_is_not_there_is_named(capsys, tmp_path):
@@ -161,6 +165,7 @@ def test_a_terminal_is_not_waited_for(capsys, monkeypatch):
     piped.isatty = lambda: True
     monkeypatch.setattr("sys.stdin", piped)
     assert "--file" in refused(capsys, "read")
+    assert "no word" in refused(capsys, "read", "-")  # waits, until the end of what is typed
 
 
 def test_a_damaged_model_is_one_sentence(capsys, monkeypatch, tmp_path):
@@ -232,6 +237,11 @@ def writer(monkeypatch, tmp_path):
 def ended(text):
     """The text as it is printed: its last line is ended."""
     return text if text.endswith("\n") else text + "\n"
+
+
+def test_no_length_is_too_large(capsys, monkeypatch):
+    monkeypatch.setattr(write, "characters", lambda *_: iter("f()"))
+    assert told(capsys, "write", "--length", str(10**30)) == (0, "def f()\n", "")
 
 
 def test_what_is_written_is_what_the_network_generates(capsys, writer):

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import resource
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
@@ -294,9 +295,15 @@ def rewrite(path, change):
 
 
 class TestRefusedFiles:
-    def test_missing(self, tmp_path):
-        with pytest.raises(FileNotFoundError, match="nowhere"):
-            load_model(tmp_path / "nowhere.npz")
+    def test_missing(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        said = f"nowhere.npz: no such file; looked for {tmp_path / 'nowhere.npz'}. Name a file"
+        with pytest.raises(FileNotFoundError, match=re.escape(said) + ".*stored model: .*lstm"):
+            load_model("nowhere.npz")
+
+    def test_a_folder(self, tmp_path):
+        with pytest.raises(IsADirectoryError, match=r"expected an \.npz file .*, came a folder\."):
+            load_model(tmp_path)
 
     @pytest.mark.parametrize("content", [b"", b"P", b"weights = 3\n", b"\x80\x04K\x01."])
     def test_no_npz(self, content, saved):

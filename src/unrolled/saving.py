@@ -110,6 +110,11 @@ def check_path(name: str, path: Any) -> None:
         raise ValueError(f"{name}: expected a path that can be written to, came {error}.") from None
 
 
+def stored() -> str:
+    """The names of the stored models that are there, for an error."""
+    return ", ".join(sorted(file.stem for file in STORED.glob("*.npz"))) or "none"
+
+
 def find(path: PathLike) -> PathLike:
     """The path itself, or for the bare name of a model that comes with the book its file.
 
@@ -118,19 +123,19 @@ def find(path: PathLike) -> PathLike:
     bare = isinstance(path, str) and Path(path).name == path and not Path(path).suffix
     if not bare or Path(path).exists():
         return path
-    stored = STORED / f"{path}.npz"
-    if path == LARGE and not stored.exists():
+    file = STORED / f"{path}.npz"
+    if path == LARGE and not file.exists():
         raise FileNotFoundError(
             f"{path}: this model of 7 MB does not come with pip; it is models/{path}.npz in the "
             "book's repository: name that file, and read it with "
             "unrolled.experiments.shared.reader.load."
         )
-    if not stored.exists():
-        there = ", ".join(sorted(file.stem for file in STORED.glob("*.npz"))) or "none"
+    if not file.exists():
         raise FileNotFoundError(
-            f"{path}: no such file, and no stored model of that name; stored in models/: {there}."
+            f"{path}: no such file, and no stored model of that name; stored in models/: "
+            f"{stored()}."
         )
-    return stored
+    return file
 
 
 def quantised(w: Array, axis: int | tuple[int, ...] | None = None) -> tuple[Array, Array]:
@@ -215,13 +220,24 @@ def _check_members(path: PathLike) -> None:
 def read(path: PathLike) -> tuple[dict[str, Any], dict[str, list[Array]]]:
     """The header and the groups of arrays that `write` wrote.
 
-    ValueError if the file is none of ours, cut short, of a newer format, or holds pickled objects.
+    FileNotFoundError, with the place where it was looked for, if there is none. ValueError if the
+    file is none of ours, cut short, of a newer format, or holds pickled objects.
     """
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f"path: expected a path, came {path!r}.")
-    with open(path, "rb") as file:
-        if file.read(2) != b"PK":
-            raise ValueError(f"{path}: expected an .npz file that unrolled saved, came no .npz.")
+    if Path(path).is_dir():
+        said = f"{path}: expected an .npz file that unrolled saved, came a folder."
+        raise IsADirectoryError(said)
+    try:
+        with open(path, "rb") as file:
+            start = file.read(2)
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"{path}: no such file; looked for {Path(path).absolute()}. Name a file that was "
+            f"saved, or a stored model: {stored()}."
+        ) from None
+    if start != b"PK":
+        raise ValueError(f"{path}: expected an .npz file that unrolled saved, came no .npz.")
     try:
         _check_members(path)
         with np.load(path, allow_pickle=False) as npz:

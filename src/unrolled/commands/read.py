@@ -18,9 +18,14 @@ def add(parser: argparse.ArgumentParser) -> None:
     """The options of `unrolled read`."""
     source = parser.add_mutually_exclusive_group()
     source.add_argument(
-        "review", nargs="*", default=[], help="the review; without it, standard input is read"
+        "review",
+        nargs="*",
+        default=[],
+        help="the review; without it, or with -, standard input is read",
     )
-    source.add_argument("--file", type=Path, help="read the review from this file, in UTF-8")
+    source.add_argument(
+        "--file", type=Path, help="read the review from this file, in UTF-8; -: standard input"
+    )
     parser.add_argument(
         "--model", choices=MODELS, default="lstm", help="the network; default: lstm"
     )
@@ -43,20 +48,22 @@ def count(text: str) -> int:
 
 def review(options: argparse.Namespace) -> str:
     """The text to read; ValueError if there is none or it is not in UTF-8."""
-    if options.review:
+    piped = options.review == ["-"] or options.file == Path("-")
+    if options.review and not piped:
         text = " ".join(options.review)
         if os.path.isfile(text):
             print(f"unrolled read: {text} is also a file: --file reads it.", file=sys.stderr)
         return text
-    if options.file is None and (sys.stdin is None or sys.stdin.isatty()):
+    if options.file is None and (sys.stdin is None or (sys.stdin.isatty() and not piped)):
         raise ValueError("give a review in quotes, name a file with --file, or pipe a review in.")
     try:
-        if options.file is not None:
+        if options.file is not None and not piped:
             return str(options.file.read_text(encoding="utf-8"))
         return sys.stdin.buffer.read().decode("utf-8")
     except UnicodeDecodeError as error:
-        name = options.file or "standard input"
-        raise ValueError(f"{name}: expected text in UTF-8; byte {error.start} is not.") from None
+        name = "standard input" if piped or options.file is None else options.file
+        said = f"{name}: expected text in UTF-8, but byte {error.start} is not; save it as UTF-8."
+        raise ValueError(said) from None
 
 
 def run(options: argparse.Namespace) -> None:

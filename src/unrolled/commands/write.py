@@ -6,6 +6,7 @@ characters, after the temperature. Writing ends early where the network ends the
 """
 
 import argparse
+import sys
 from collections.abc import Callable, Iterator
 from itertools import islice
 
@@ -129,7 +130,9 @@ def run(options: argparse.Namespace) -> None:
     change = chosen(options.temperature, options.top_k, options.nucleus)
     model = load_model(MODEL)
     rng = np.random.default_rng(options.seed)
-    written = islice(characters(model, options.prompt, change, rng), options.length)
+    written = islice(
+        characters(model, options.prompt, change, rng), min(options.length, sys.maxsize)
+    )
     text = options.prompt + next(written, "")  # what is wrong is said before anything is shown
     print(text, end="", flush=True)
     for character in written:
