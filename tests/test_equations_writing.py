@@ -139,11 +139,11 @@ def test_top_k(k, record):
         record("eq-top-k", np.abs(found - expected).max(), WRITTEN_OUT)
 
 
-@pytest.mark.parametrize("m", [0.05, 0.6, 0.95])
-def test_nucleus(m, record):
-    for p, found in zip(P, generation.nucleus(P, m), strict=True):
+@pytest.mark.parametrize("mass", [0.05, 0.6, 0.95])
+def test_nucleus(mass, record):
+    for p, found in zip(P, generation.nucleus(P, mass), strict=True):
         order = sorted(range(len(p)), key=lambda j: -p[j])
-        r = next(r for r in range(1, len(p) + 1) if sum(p[j] for j in order[:r]) >= m)
+        r = next(r for r in range(1, len(p) + 1) if sum(p[j] for j in order[:r]) >= mass)
         total = sum(p[j] for j in order[:r])
         expected = [p[j] / total if j in order[:r] else 0.0 for j in range(len(p))]
         record("eq-nucleus", np.abs(found - expected).max(), WRITTEN_OUT)
