@@ -36,8 +36,21 @@ NAMED_BY = ("task", "model")
 # Without attention: the same, with as many weights as with attention, by scheduled sampling.
 MODELS = ("plain", "wider", "scheduled", "attention")
 WIDER = 70  # units with which a model without attention has more weights than one with it
-RUNS: Runs = tuple(
-    ({"task": task, "model": model}, (0, 1, 2)) for task in TASKS for model in MODELS
+SEEDS = (0, 1, 2)
+SHARES = (0.25, 0.5, 1.0)  # of own symbols, tried on validation strings
+OWN = {"dates": 1.0, "sums": 0.25, "reversal": 0.25}  # the best of them
+RUNS: Runs = (
+    *(
+        ({"task": task, "model": model}, SEEDS)
+        for task in TASKS
+        for model in ("plain", "wider", "attention")
+    ),
+    *(({"task": task, "model": "scheduled", "own": own}, SEEDS) for task, own in OWN.items()),
+    *(
+        ({"task": task, "model": "scheduled", "own": own, "measured_on": "validation"}, (0,))
+        for task in TASKS
+        for own in SHARES
+    ),
 )
 WIDTHS = (2, 4)  # of the beams
 SURELY = 1e-4  # difference of two log p that is no rounding

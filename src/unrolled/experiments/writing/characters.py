@@ -20,7 +20,7 @@ SEEDS = (0, 1, 2)
 TEST = {"measured_on": "test"}
 LITTLE = {"characters": 400_000}
 RUNS: Runs = (
-    ({"cell": "lstm", **TEST}, SEEDS),
+    *(({"cell": "lstm", **TEST, "units": units}, SEEDS) for units in (128, 256, 512)),
     ({"cell": "gru", **TEST}, SEEDS),
     ({"cell": "rnn", **TEST, "learning_rate": 0.004}, SEEDS),
     ({"cell": "lstm", **TEST, "depth": 2, "units": 192}, SEEDS),
