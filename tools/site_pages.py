@@ -223,7 +223,8 @@ def scripts(page: BeautifulSoup) -> None:
     """The scripts that are needed, and the few lines that run before the first paint."""
     for script in page.find_all("script"):
         source = str(script.get("src", "")).partition("?")[0].rpartition("/")[2]
-        if source in REPLACED or (not source and INLINE.search(script.text)):
+        idle = source == "guesses.js" and page.select_one(".guess") is None
+        if idle or source in REPLACED or (not source and INLINE.search(script.text)):
             script.decompose()
         elif source in OWN:
             script["defer"] = ""
