@@ -90,6 +90,7 @@ def firefox() -> Iterator[Any]:
             executable_path=ROOT / "tests" / "firefox.py",
             env=os.environ | {"FIREFOX": str(find_firefox())},
             firefox_user_prefs=PREFERENCES,
+            timeout=600_000,  # milliseconds: on a busy machine too
         )
         yield browser
         browser.close()
