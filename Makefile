@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 INSTALL ?= --require-hashes -r requirements.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help book editions test test-pages run shake check lab results ledger bench pictures screenshots site-report lock clean
+.PHONY: help book editions test test-pages seconds run shake check lab results ledger bench pictures screenshots site-report lock clean
 
 help:  ## explain the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## */  make \1|/' | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -30,6 +30,9 @@ test: $(VENV)/installed  ## check everything: library, data, twins, results, pag
 
 test-pages: $(VENV)/installed  ## run every cell of every chapter in its page, in Chromium
 	@UNROLLED_RUN=all $(BIN)/python -m pytest -q -n auto --dist loadscope --no-loadscope-reorder tests/test_run.py
+
+seconds: $(VENV)/installed  ## measure which cells take long in their pages, all or CH=03: run/seconds.json
+	@UNROLLED_SECONDS=1 UNROLLED_RUN=all $(BIN)/python -m pytest -q tests/test_run.py -k "stored_output$(if $(CH), and /$(CH))"
 
 run: $(VENV)/installed  ## execute chapters again: all, or those that CH=03 begins
 	@$(BIN)/python tools/twins.py run $(CH)

@@ -1,10 +1,11 @@
-"""A real browser for the tests: the system's Chromium, cut off from everything outside.
+"""Real browsers for the tests: the system's Chromium and Firefox, cut off from everything outside.
 
     with serve(folder) as address, visit(browser, f"{address}/index.html") as seen:
         seen.page.click("text=Begin")
         assert seen.complaints() == []
 
-`browser` and `site` are fixtures (tests/conftest.py hands them to every test).
+`browser` and `site` are fixtures (tests/conftest.py hands them to every test); `browser` is Firefox
+in a file that imports `firefox_fixture`.
 """
 
 import functools
@@ -28,6 +29,7 @@ NAMES = (
     "google-chrome",
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
 )
+FIREFOX_NAMES = ("firefox-esr", "firefox", "/Applications/Firefox.app/Contents/MacOS/firefox")
 # Nothing of Chromium's own goes out, and no name is looked up: only 127.0.0.1 can be reached.
 FLAGS = (
     "--disable-quic",
@@ -40,6 +42,12 @@ FLAGS = (
     "--force-color-profile=srgb",
     "--hide-scrollbars",
 )
+# The same for Firefox. Playwright cannot tell this one what a reader prefers (tests/firefox.py).
+PREFERENCES = {
+    "network.dns.disabled": True,
+    "ui.prefersReducedMotion": 1,
+    "ui.systemUsesDarkTheme": 0,
+}
 DESKTOP, PHONE = (1280, 900), (390, 844)
 
 
@@ -57,6 +65,32 @@ def chromium() -> Iterator[Any]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=find_chromium(), args=["--no-sandbox", *FLAGS]
+        )
+        yield browser
+        browser.close()
+
+
+def find_firefox() -> str | None:
+    """Firefox: what the variable FIREFOX names, else the first of `FIREFOX_NAMES` on the path."""
+    named = os.environ.get("FIREFOX")
+    return named or next(filter(None, map(shutil.which, FIREFOX_NAMES)), None)
+
+
+@contextmanager
+def firefox() -> Iterator[Any]:
+    """Firefox without a window, as a `playwright.sync_api.Browser`; closed at the end.
+
+    It prefers light colours and little motion, and knows no touch and no page without scripts.
+    """
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.firefox.launch(
+            channel="moz-firefox",  # as Mozilla builds it, not Playwright
+            executable_path=ROOT / "tests" / "firefox.py",
+            env=os.environ | {"FIREFOX": str(find_firefox())},
+            firefox_user_prefs=PREFERENCES,
+            timeout=600_000,  # milliseconds: on a busy machine too
         )
         yield browser
         browser.close()
@@ -139,7 +173,7 @@ def watch(page: Any, url: str) -> Visit:
 
     def failed(request: Any) -> None:
         # Leaving a page stops what it was still loading: that is no fault.
-        if "ERR_ABORTED" not in str(request.failure):
+        if "ABORTED" not in str(request.failure):
             seen.missing.append(f"{request.failure} {request.url}")
 
     page.on("request", asked)
@@ -218,6 +252,18 @@ def browser_fixture() -> Iterator[Any]:
             "no Chromium on the path and none named by CHROMIUM: no browser tests",
         )
     with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module", name="browser")
+def firefox_fixture() -> Iterator[Any]:
+    """Firefox, in files that import this; without one as without Chromium."""
+    if find_firefox() is None:
+        absent(
+            "UNROLLED_BROWSER",
+            "no Firefox on the path and none named by FIREFOX: no tests in Firefox",
+        )
+    with firefox() as browser:
         yield browser
 
 

@@ -9,7 +9,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 import site_guesses
-from browser import ROOT, serve, until, visit
+from browser import ROOT, names, serve, until, visit
 from test_site import from_all_sides
 from unrolled.experiments.shared.article import Settings
 from unrolled.experiments.shared.record import read_results
@@ -37,6 +37,13 @@ def test_every_prediction_before_a_run_takes_an_answer():
     for path in chapters:
         for exercise in EXERCISE.findall(path.read_text(encoding="utf-8")):
             assert "\n```{admonition} Your prediction\n:class: guess\n" in exercise, path.stem
+
+
+def test_only_pages_with_a_guess_load_its_script(site):
+    for name in names(site):
+        text = (site / name).read_text(encoding="utf-8")
+        asks = re.search(r'<div class="[^"]*\bguess\b', text) is not None
+        assert ("guesses.js" in text) == asks, name
 
 
 @pytest.mark.parametrize("path", asking(), ids=lambda path: path.stem)

@@ -204,12 +204,13 @@ def number_appendices(app: Sphinx, env: BuildEnvironment) -> list[str]:
 
 
 def head(page: BeautifulSoup) -> None:
-    """One viewport, no dates, nothing fetched ahead for scripts that are not used."""
+    """One viewport, no dates, nothing fetched ahead; Firefox would fetch what rel="next" names."""
     metas = page.select("meta[name=viewport]")
     for meta in metas[1:]:
         meta.decompose()
     metas[0]["content"] = "width=device-width, initial-scale=1"
-    for tag in page.select("meta[name^=docbuild], meta[name^=docsearch], link[rel=preload]"):
+    ahead = "link[rel=preload], link[rel=next]"
+    for tag in page.select(f"meta[name^=docbuild], meta[name^=docsearch], {ahead}"):
         tag.decompose()
     html = find(page, "html")
     html["data-mode"] = "auto"
@@ -222,7 +223,8 @@ def scripts(page: BeautifulSoup) -> None:
     """The scripts that are needed, and the few lines that run before the first paint."""
     for script in page.find_all("script"):
         source = str(script.get("src", "")).partition("?")[0].rpartition("/")[2]
-        if source in REPLACED or (not source and INLINE.search(script.text)):
+        idle = source == "guesses.js" and page.select_one(".guess") is None
+        if idle or source in REPLACED or (not source and INLINE.search(script.text)):
             script.decompose()
         elif source in OWN:
             script["defer"] = ""

@@ -14,7 +14,7 @@ from bs4 import BeautifulSoup, Tag
 
 from site_fixes import find, new
 
-SHOWN = 2  # seconds from which on a cell's page says how long it takes
+SHOWN = 2  # a cell that takes more seconds says in its page how many
 
 
 @cache
@@ -86,7 +86,7 @@ def bar(page: BeautifulSoup, box: Tag, cell: dict[str, Any], chapter: str) -> No
         link["download"] = ""
         note.append(link)
         line.append(note)
-    elif cell.get("seconds", 0) >= SHOWN:
+    elif cell.get("seconds", 0) > SHOWN:
         says.string = box["data-says"] = f"about {round(cell['seconds'])} s"
     line.append(says)
     code = box.select_one("details.hide") or find(box, ".cell_input")
