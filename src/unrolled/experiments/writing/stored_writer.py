@@ -1,4 +1,4 @@
-"""The network that writes in the lab: trained for half an hour on two cores, stored as int8.
+"""The network that writes in the lab: trained for an hour of processor time, stored as int8.
 
 Measured on the packages held out, before and after its weights become int8; stored in
 models/writer.npz. Book: the chapter on writing.
