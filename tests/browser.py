@@ -43,7 +43,7 @@ FLAGS = (
     "--hide-scrollbars",
 )
 # The same for Firefox. Playwright cannot tell this one what a reader prefers (tests/firefox.py).
-PREFERENCES = {
+PREFERENCES: dict[str, str | float | bool] = {
     "network.dns.disabled": True,
     "ui.prefersReducedMotion": 1,
     "ui.systemUsesDarkTheme": 0,
@@ -88,7 +88,7 @@ def firefox() -> Iterator[Any]:
         browser = playwright.firefox.launch(
             channel="moz-firefox",  # as Mozilla builds it, not Playwright
             executable_path=ROOT / "tests" / "firefox.py",
-            env=os.environ | {"FIREFOX": str(find_firefox())},
+            env={**os.environ, "FIREFOX": str(find_firefox())},
             firefox_user_prefs=PREFERENCES,
             timeout=600_000,  # milliseconds: on a busy machine too
         )

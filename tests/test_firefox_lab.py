@@ -1,4 +1,7 @@
-"""The lab that reads computes in Firefox what it computes in Chromium (test_lab.py)."""
+"""The lab that reads computes in Firefox what it computes in Chromium (test_lab.py).
+
+Playwright cannot follow Firefox back to a page, so what survives that is left to Chromium.
+"""
 
 from browser import firefox_fixture  # noqa: F401  (the browser of this file)
 from test_lab import (  # noqa: F401  (fixtures and tests)
@@ -7,7 +10,6 @@ from test_lab import (  # noqa: F401  (fixtures and tests)
     test_a_link_carries_text_and_settings,
     test_every_gate_of_every_step_of_the_challenge_set_is_that_of_unrolled,
     test_play_reads_to_the_end_and_pauses,
-    test_text_and_settings_survive_a_reload_and_going_back,
     test_the_keyboard_reaches_every_step_unit_and_switch,
     test_the_python_lines_compute_the_same,
     test_the_switches_act_on_the_gates_and_on_the_verdict,

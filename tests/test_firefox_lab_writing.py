@@ -1,4 +1,7 @@
-"""The lab that writes gives in Firefox the text that it gives in Chromium (test_lab_writing.py)."""
+"""The lab that writes gives in Firefox the text that it gives in Chromium (test_lab_writing.py).
+
+Playwright cannot follow Firefox back to a page, so what survives that is left to Chromium.
+"""
 
 from browser import firefox_fixture  # noqa: F401  (the browser of this file)
 from test_lab_writing import (  # noqa: F401  (fixtures and tests)
@@ -8,7 +11,6 @@ from test_lab_writing import (  # noqa: F401  (fixtures and tests)
     test_each_character_is_the_one_that_the_seed_draws,
     test_everything_is_done_by_keyboard,
     test_probabilities_and_states_are_those_of_unrolled,
-    test_text_and_settings_survive_a_reload_and_back,
     test_the_stored_network_computes_in_the_page_what_it_computes_in_unrolled,
     test_write_and_pause,
     toy,
