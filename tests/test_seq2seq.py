@@ -204,6 +204,8 @@ def test_the_share_of_own_symbols_rises_with_the_updates(monkeypatch):
     assert not shares
     seq2seq.train(model, Adam(0.01), batch, 4, 0.8, np.random.default_rng(0))
     assert shares == pytest.approx([0, 0.2, 0.4, 0.6])
+    with pytest.raises(ValueError, match="rng: expected a generator"):
+        seq2seq.train(model, Adam(0.01), batch, 4, 0.8)
 
 
 # The search for an answer

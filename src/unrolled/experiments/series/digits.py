@@ -8,7 +8,6 @@ chapter on forecasting and on sequences beyond text.
 import functools
 import hashlib
 import itertools
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,8 @@ import numpy as np
 
 from unrolled.experiments.shared import sequences
 from unrolled.experiments.shared.measures import Clock
-from unrolled.experiments.shared.record import Runs, once
+from unrolled.experiments.shared.record import Runs
 from unrolled.experiments.shared.sequences import CELLS, LARGER, OPEN, Part, Parts
-from unrolled.extras import progress
 
 NAMED_BY = ()
 RUNS: Runs = (({}, (0, 1, 2)),)
@@ -91,12 +89,8 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
     for part, sizes in (reading, STEPS), (waiting, LAGS):
         name = part.__name__
         tried = [size for size in sizes if size <= settings.longest]
-        figures[name] = {
-            str(size): once(
-                partial, f"{name}-{size}", functools.partial(part, settings, parts, size)
-            )
-            for size in progress(tried, name, file=sys.stderr)
-        }
+        make = functools.partial(part, settings, parts)
+        figures[name] = sequences.by_size(partial, name, tried, make)
         clock.lap(name)
     return {
         "data": {"name": "digits of scikit-learn", "sha256": digest},

@@ -8,7 +8,6 @@ Book: the chapter on forecasting and on sequences beyond text.
 """
 
 import functools
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,11 +17,10 @@ import numpy as np
 
 from unrolled.experiments.shared import sequences, sounds
 from unrolled.experiments.shared.measures import Clock
-from unrolled.experiments.shared.record import Runs, once
+from unrolled.experiments.shared.record import Runs
 from unrolled.experiments.shared.sequences import CELLS, OPEN, Part, Parts
 from unrolled.experiments.shared.sounds import FRAME, SOUND
 from unrolled.experiments.shared.tasks import recall
-from unrolled.extras import progress
 
 NAMED_BY = ()
 RUNS: Runs = (({}, (0, 1, 2)),)
@@ -86,12 +84,8 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     tried = [steps for steps in STEPS if steps <= settings.longest]
     for task in TASKS:
-        figures[task] = {
-            str(steps): once(
-                partial, f"{task}-{steps}", functools.partial(answers, settings, task, steps)
-            )
-            for steps in progress(tried, task, file=sys.stderr)
-        }
+        make = functools.partial(answers, settings, task)
+        figures[task] = sequences.by_size(partial, task, tried, make)
         clock.lap(task)
     return {
         "data": {"name": "made", "sha256": None},

@@ -7,14 +7,13 @@ Book: the chapter on forecasting and on sequences beyond text.
 """
 
 import functools
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from unrolled.experiments.shared import sequences
 from unrolled.experiments.shared.measures import Clock
-from unrolled.experiments.shared.record import Runs, once
+from unrolled.experiments.shared.record import Runs
 from unrolled.experiments.shared.sequences import CELLS, OPEN, Parts
 from unrolled.experiments.shared.sounds import (
     FRAME,
@@ -25,7 +24,6 @@ from unrolled.experiments.shared.sounds import (
     spectrogram,
     spectrum,
 )
-from unrolled.extras import progress
 
 NAMED_BY = ()
 RUNS: Runs = (({}, (0, 1, 2)),)
@@ -92,10 +90,8 @@ def run(settings: Settings, partial: Path) -> dict[str, Any]:
         name = part.__name__
         samples = {size: SOUND + FRAME * size if part is waiting else size for size in sizes}
         tried = [size for size in sizes if samples[size] <= settings.longest]
-        figures[name] = {
-            str(size): once(partial, f"{name}-{size}", functools.partial(part, settings, size))
-            for size in progress(tried, name, file=sys.stderr)
-        }
+        make = functools.partial(part, settings)
+        figures[name] = sequences.by_size(partial, name, tried, make)
         clock.lap(name)
     return {
         "data": {"name": "made", "sha256": None},

@@ -217,12 +217,15 @@ def train(
 
     own: the share of symbols that scheduled sampling replaces, drawn with rng. It rises in equal
     steps from 0 at the first update to own after the last. 0: teacher forcing throughout.
+    ValueError where own has no rng.
     """
+    if own and rng is None:
+        raise ValueError("rng: expected a generator that draws the share own, came None.")
     losses = []
     for update in range(updates):
         source, target = batch()
         given = None
-        if own and rng is not None:
+        if rng is not None and own:
             given = partly_own(model, source, target, own * update / updates, rng)
         loss, gradients = loss_and_gradients(model, source, target, given)
         optimizer.apply(gradients, model.weights)

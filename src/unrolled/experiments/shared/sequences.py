@@ -4,7 +4,10 @@ x: (N, T, F) float32, a sequence of T steps for each example. y: (N,) classes fr
 chapter on forecasting and on sequences beyond text.
 """
 
-from collections.abc import Sequence
+import functools
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +15,9 @@ import numpy as np
 from unrolled import optimizers
 from unrolled.activations import Array
 from unrolled.experiments.shared.paired import pack
+from unrolled.experiments.shared.record import once
 from unrolled.experiments.shared.tasks import LAYERS, open_gate, units_for
+from unrolled.extras import progress
 from unrolled.layers import LSTM, Bidirectional, Dense, Layer
 from unrolled.model import Sequential
 from unrolled.seeding import set_random_seed
@@ -126,6 +131,16 @@ def measured(name: str, parameters: int, parts: Parts, updates: int, seed: int) 
         "validation": round(validation, 4),
         "updates": after,
         "weights": int(sum(w.size for layer in model.layers[:-1] for w in layer.weights)),
+    }
+
+
+def by_size(
+    partial: Path, name: str, sizes: Sequence[int], make: Callable[[int], dict[str, Any]]
+) -> dict[str, Any]:
+    """What `make` gives for each size, with a bar; what `partial` holds is not made again."""
+    return {
+        str(size): once(partial, f"{name}-{size}", functools.partial(make, size))
+        for size in progress(sizes, name, file=sys.stderr)
     }
 
 
