@@ -23,10 +23,12 @@ class Engine(NamedTuple):
     backward: Callable[..., Any]
     split_gates: Callable[..., Any]  # a cell, what `forward` gave -> the gates, (T, B, H) each
     sum_by_id: Callable[..., Any]
+    parts: int  # into which a layer cuts a batch that one thread could take (threads.in_chunks)
 
 
+# Plain NumPy takes a small batch whole: with half the rows, threads mostly wait for each other.
 PLAIN = Engine(
-    "plain", recurrent.forward, recurrent.backward, recurrent.split_gates, tables.sum_by_id
+    "plain", recurrent.forward, recurrent.backward, recurrent.split_gates, tables.sum_by_id, 1
 )
 _chosen: str | None = None  # by set_engine; None: the environment decides, or what is there
 _in_use: Engine | None = None
@@ -41,7 +43,7 @@ def _compiled() -> Engine:
 
     threads.libraries_changed()  # SciPy brought a BLAS of its own
     return Engine(
-        "compiled", kernels.forward, kernels.backward, kernels.split_gates, kernels.sum_by_id
+        "compiled", kernels.forward, kernels.backward, kernels.split_gates, kernels.sum_by_id, 2
     )
 
 

@@ -189,7 +189,7 @@ class Recurrent(Layer):
                 whole[rows] = state
             return parts
 
-        chunks = in_chunks(work, B)
+        chunks = in_chunks(work, B, engine.parts)
         if not self.return_sequences:
             y[0] = final[0]
         silent = None if real is None else self._silent(real[:, :, 0])[T - len(y) :]
@@ -258,7 +258,7 @@ class Recurrent(Layer):
             return total
 
         gradients = list[Array]()
-        for of_chunk in in_chunks(work, B):
+        for of_chunk in in_chunks(work, B, engine.parts):
             gradients = added(gradients, of_chunk)
         dx = dx if drop is None else dx * drop
         dx = dx[:: -1 if self.go_backwards else 1].transpose(1, 0, 2)

@@ -30,6 +30,7 @@ from unrolled.activations import Array, sigmoid, sigmoid_derivative, tanh, tanh_
 from unrolled.buffers import empty
 
 Arrays = list[Array]
+FLUSH_STEPS = 8  # a gradient that has faded is set to 0 at every so many steps, which is enough
 
 
 class Cell(NamedTuple):
@@ -331,7 +332,8 @@ def backward(
         # Both lead to h_{t-1} where it is the only state. In an LSTM `past` leads to c_{t-1}.
         before = [to_h + past] if len(states) == 1 else [to_h, past]
         leaving = [where_real(real, t, new, old) for new, old in zip(before, arriving, strict=True)]
-        leaving = [flushed(gradient, smallest) for gradient in leaving]
+        if t % FLUSH_STEPS == 0:
+            leaving = [flushed(gradient, smallest) for gradient in leaving]
         if cut is not None and cut[t]:
             leaving = [np.zeros_like(gradient) for gradient in leaving]
     if step_gradients:

@@ -11,8 +11,7 @@ from typing import Any
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 ROWS = 64  # examples that a thread takes at a time: their gates fit its cache
-HALVES = 2  # a smaller batch is cut in two, but into chunks of no fewer than
-FEWEST = 8  # rows
+FEWEST = 8  # where a smaller batch is cut, its chunks have no fewer
 SMALL = 2**16  # elements that are not worth a second thread
 _threads = 1
 
@@ -117,12 +116,13 @@ def side_by_side(work: Callable[[slice], Any], n: int) -> None:
         list(_pool(_threads, os.getpid()).map(work, parts))
 
 
-def in_chunks(work: Callable[[int, slice], Any], batch: int) -> list[Any]:
+def in_chunks(work: Callable[[int, slice], Any], batch: int, parts: int = 2) -> list[Any]:
     """[work(k, rows) for each chunk k of the rows of a batch], with one BLAS thread each.
 
-    The chunks follow from the batch alone, so that sums over them do not depend on the threads.
+    A batch of ROWS or fewer is cut into so many `parts`. The chunks do not follow from the number
+    of threads, so sums over them do not depend on it.
     """
-    size = min(ROWS, max(FEWEST, -(-batch // HALVES)))
+    size = min(ROWS, max(FEWEST, -(-batch // parts)))
     chunks = [slice(start, min(start + size, batch)) for start in range(0, batch, size)]
     several = min(_threads, len(chunks)) > 1
     run = _pool(_threads, os.getpid()).map if several else map
