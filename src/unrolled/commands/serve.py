@@ -102,7 +102,7 @@ def listening(host: str, number: int) -> socket.socket:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Load the models, listen, and answer until a signal comes.
+    """Listen, load the models, and answer until a signal comes.
 
     ModuleNotFoundError, naming the extra, without Starlette and uvicorn.
     """
@@ -110,26 +110,25 @@ def run(options: argparse.Namespace) -> None:
     uvicorn = need("uvicorn", "serve")
     from unrolled.commands.service import Limits, service
 
-    readers = {name: load_reader(name) for name in MODELS}
-    for reader in readers.values():
-        reader.read(WARM_UP, moved=1)
     limits = Limits(options.body, options.seconds, options.at_once, options.waiting)
     local = options.host in LOOPBACK
-    app = service(readers, limits, hosts=HERE if local else ("*",))
-    config = uvicorn.Config(
-        app,
-        http="h11",
-        ws="none",
-        lifespan="off",
-        log_config=None,  # uvicorn's own would close the log handlers of this process
-        log_level="warning",
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        limit_concurrency=limits.connections,
-        timeout_graceful_shutdown=ENDING,
-    )
-    with listening(options.host, options.port) as server:
+    with listening(options.host, options.port) as server:  # first: it may be refused
+        readers = {name: load_reader(name) for name in MODELS}
+        for reader in readers.values():
+            reader.read(WARM_UP, moved=1)
+        config = uvicorn.Config(
+            service(readers, limits, hosts=HERE if local else ("*",)),
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_config=None,  # uvicorn's own would close the log handlers of this process
+            log_level="warning",
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            limit_concurrency=limits.connections,
+            timeout_graceful_shutdown=ENDING,
+        )
         number = server.getsockname()[1]
         host = f"[{options.host}]" if ":" in options.host else options.host
         print(f"Unrolled reads reviews on http://{host}:{number} (Ctrl-C stops it).", flush=True)

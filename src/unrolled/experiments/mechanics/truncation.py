@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from unrolled.activations import Array
 from unrolled.experiments.shared.record import Runs
 from unrolled.experiments.shared.tasks import LAYERS, Batch, Learner, last_write, open_gate, recall
 from unrolled.extras import progress
@@ -101,23 +102,27 @@ def cost(settings: Settings, piece: int) -> dict[str, float]:
     does not; each piece is forgotten after its update.
     """
 
-    def learn(layer: LSTM) -> None:
+    def learn_piece(x: Array, state: Any) -> list[Array]:
+        (y, *state), cache = layer.forward(x, initial_state=state)
+        layer.backward(np.ones_like(y), cache)
+        return list(state)
+
+    def learn() -> None:
         state = None
         for begin in range(0, PIECES[0], piece):
-            (y, *state), cache = layer.forward(x[:, begin : begin + piece], initial_state=state)
-            layer.backward(np.ones_like(y), cache)
+            state = learn_piece(x[:, begin : begin + piece], state)
 
     x = np.random.default_rng(0).standard_normal((32, PIECES[0], 100)).astype("float32")
     layer = LSTM(100, return_sequences=True, return_state=True)
     layer.build(x.shape)
     tracemalloc.start()
-    learn(layer)
+    learn()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     seconds = []
     for _ in range(settings.turns):
         start = time.process_time()
-        learn(layer)
+        learn()
         seconds.append(time.process_time() - start)
     return {"megabytes": round(peak / 1e6, 2), "seconds": round(float(np.median(seconds)), 4)}
 
