@@ -64,7 +64,7 @@ def split_by_movie(
     """(training indices, validation indices), sorted; no movie has reviews on both sides.
 
     movies: (N,), a number for each review. validation: share of the movies to hold out, 0 to 1.
-    A random split shares its movies with the training part, and so overrates a model: chapter 7.
+    A random split shares its movies with the training part, and so can overrate a model: chapter 7.
     """
     if not 0 < validation < 1:
         raise ValueError(f"validation must lie between 0 and 1, not {validation}.")
