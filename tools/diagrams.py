@@ -752,7 +752,7 @@ def request_path() -> str:
             parts.append(text(296, y, word, "left"))
 
     bracket(0, 0, "the service", "checks it")
-    bracket(1, 3, "one file:", "tokenizer,", "vocabulary,", "weights")
+    bracket(1, 3, "the model:", "tokenizer,", "vocabulary,", "weights")
     bracket(4, 5, "the service", "sends it")
     return drawing("The path of a request: text, words, ids, model, answer", 470, *parts)
 
