@@ -28,11 +28,11 @@ editions: $(VENV)/installed  ## the whole book as PDF and EPUB, linked from its 
 test: $(VENV)/installed  ## check everything: library, data, twins, results, pages, every output; or what K=layers names
 	@$(BIN)/python -m pytest -q -n auto --dist loadscope --no-loadscope-reorder --nbval --nbval-current-env --about="$(K)" tests chapters
 
-test-pages: $(VENV)/installed  ## run every cell of every chapter in its page, in Chromium
-	@UNROLLED_RUN=all $(BIN)/python -m pytest -q -n auto --dist loadscope --no-loadscope-reorder tests/test_run.py
+test-pages: $(VENV)/installed  ## run every cell of every chapter in its page, in Chromium, twice; or PASSES=1
+	@UNROLLED_RUN=all UNROLLED_PASSES=$(or $(PASSES),2) $(BIN)/python -m pytest -q -n auto tests/test_run.py
 
 seconds: $(VENV)/installed  ## measure which cells take long in their pages, all or CH=03: run/seconds.json
-	@UNROLLED_SECONDS=1 UNROLLED_RUN=all $(BIN)/python -m pytest -q tests/test_run.py -k "stored_output$(if $(CH), and /$(CH))"
+	@UNROLLED_SECONDS=1 UNROLLED_PASSES=1 UNROLLED_RUN=all $(BIN)/python -m pytest -q tests/test_run.py -k "stored_output$(if $(CH), and /$(CH))"
 
 run: $(VENV)/installed  ## execute chapters again: all, or those that CH=03 begins
 	@$(BIN)/python tools/twins.py run $(CH)
