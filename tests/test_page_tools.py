@@ -5,6 +5,7 @@ import hashlib
 import json
 import subprocess
 import sys
+import threading
 import types
 import zipfile
 from io import BytesIO
@@ -168,6 +169,17 @@ def test_a_statement_that_uses_an_absent_package_is_left_out(kernel):
         assert run(use) == {"needs": ["TensorFlow"]}, use
     assert run("import math\nmath.floor(b)") == {"needs": ["TensorFlow"]}
     assert run("math.floor(2.5)") is None  # the module is what it was
+
+
+def test_a_statement_that_starts_a_thread_is_left_out(kernel, monkeypatch):
+    monkeypatch.setattr(threading.Thread, "start", threading.Thread.start)  # is set back
+    page_kernel.without_threads()
+    assert run(
+        "from concurrent.futures import ThreadPoolExecutor\na = 1\n"
+        "with ThreadPoolExecutor(2) as pool:\n    b = list(pool.map(abs, [a, -a]))\nc = a + 1"
+    ) == {"needs": ["threads"]}
+    assert run("print(c)") is None
+    assert run("print(b)") == {"needs": ["threads"]}
 
 
 def test_a_figure_of_the_book_is_sent_as_a_drawing_and_others_as_pixels(kernel, monkeypatch):

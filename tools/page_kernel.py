@@ -15,6 +15,7 @@ import json
 import linecache
 import os
 import sys
+import threading
 import time
 import traceback
 import types
@@ -182,6 +183,7 @@ def show_figures(*arguments: Any, **options: Any) -> None:
 def start() -> None:
     """Make this Python one in which the chapters run: packages, streams, display, folder."""
     sys.meta_path.append(AbsentFinder())
+    without_threads()
     ipython, shown = types.ModuleType("IPython"), types.ModuleType("IPython.display")
     vars(shown).update(display=display, Markdown=Markdown)
     # What Matplotlib asks IPython, where there is one.
@@ -193,6 +195,11 @@ def start() -> None:
     os.chdir("/book/chapters")
     for name in Path(__file__).with_name("chapters.txt").read_text().split():
         Path(name).touch()  # a chapter may list the others
+
+
+def without_threads() -> None:
+    """A thread, which no page can start, is not here like an absent package."""
+    setattr(threading.Thread, "start", Absent("a thread", "threads"))  # noqa: B010
 
 
 def memory() -> dict[str, Any]:
