@@ -276,6 +276,17 @@
     }
   }
 
+  /* Opened from a folder: there browsers show a notebook's JSON instead of saving the file. */
+  function notebooks() {
+    if (location.protocol !== "file:") return;
+    for (const link of all('a[download][href$=".ipynb"]')) {
+      const place = link.getAttribute("href").replace(/^(\.\.\/)+/, "");
+      link.target = "_blank";
+      link.title = `Open this file of the book's folder in Jupyter: ${place}`;
+      if (link.hasAttribute("aria-label")) link.setAttribute("aria-label", link.title);
+    }
+  }
+
   /* On paper everything is open, and in the colours for a white ground. */
   function printing() {
     let opened = [];
@@ -313,5 +324,6 @@
   copying();
   scrollers();
   bars();
+  notebooks();
   printing();
 })();

@@ -307,6 +307,8 @@ def test_what_needs_tensorflow_says_so_and_the_rest_runs(browser, runs):
         link = box.locator(".run-needs a")
         assert "needs TensorFlow" in box.locator(".run-needs").inner_text()
         assert (runs / "chapters" / link.get_attribute("href")).resolve().exists()
+        assert link.get_attribute("download") is not None
+        assert link.get_attribute("target") == "_blank"  # from a folder a browser shows the file
         assert press(seen.page, after["number"]) == "done"
         assert cell(seen.page, after["number"]).get_attribute("data-same") == "true"
         # Changed, so that it does without, it runs.

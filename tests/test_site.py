@@ -479,11 +479,16 @@ def test_a_solution_opens_by_keyboard_and_without_scripts(browser, site):
 
 def test_the_notebook_is_downloaded(browser, site):
     with visit(browser, (site / CHAPTER).as_uri()) as seen:
-        link = seen.page.get_by_role("link", name="Download this notebook")
+        link = seen.page.locator("a.download-notebook")
         target = (site / CHAPTER).parent / link.get_attribute("href")
         assert link.get_attribute("download") is not None
         assert target.resolve().name == "05-lstm.ipynb"
         assert target.exists()
+        # From a folder a browser shows the file: not in this tab, and the link says where it is.
+        place = target.resolve().relative_to(site.resolve()).as_posix()
+        assert link.get_attribute("target") == "_blank"
+        for name in ("title", "aria-label"):
+            assert place in link.get_attribute(name)
 
 
 def test_previous_and_next_lead_through_the_book(browser, site):

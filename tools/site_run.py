@@ -82,7 +82,7 @@ def bar(page: BeautifulSoup, box: Tag, cell: dict[str, Any], chapter: str) -> No
     if "needs" in cell:
         run["hidden"] = ""
         note = new(page, "span", f"needs {cell['needs']}: ", class_="run-needs")
-        link = new(page, "a", "run the notebook", href=f"../notebooks/chapters/{chapter}.ipynb")
+        link = new(page, "a", "take the notebook", href=f"../notebooks/chapters/{chapter}.ipynb")
         link["download"] = ""
         note.append(link)
         line.append(note)
