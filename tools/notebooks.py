@@ -39,7 +39,9 @@ FOLDED = {"hide-input", "remove-cell"}  # tags of cells whose code the page does
 
 SET_UP = '''\
 # Installs what the book's page says this notebook needs: the library, from the wheel that lies in
-# the book's folder notebooks/, and the packages of the book (700 MB with TensorFlow).
+# the book's folder notebooks/, and the packages of the book (700 MB with TensorFlow). The recorded
+# results go beside this notebook. All notebooks, and what they need, are in one archive:
+# {archive}
 import os
 import subprocess
 import sys
@@ -57,7 +59,7 @@ def beside(name):
         if (folder / name).exists():
             return folder / name
     if not BOOK:
-        raise SystemExit(f"Put {{name}} beside this notebook: it is in {archive} of the book.")
+        raise SystemExit(f"Put {{name}} beside this notebook: it is in the book's {archive}.")
     urllib.request.urlretrieve(f"{{BOOK}}/notebooks/{{name}}", name)
     return Path(name)
 
@@ -65,8 +67,8 @@ def beside(name):
 if find_spec("unrolled") is None:
     wheel = f"{{beside('{wheel}')}}[book]"
     subprocess.check_call([sys.executable, "-m", "pip", "install", "--quiet", wheel])
-if not Path("../results").exists():
-    zipfile.ZipFile(beside("{results}")).extractall("..")
+if not Path("results/ledger.json").exists():
+    zipfile.ZipFile(beside("{results}")).extractall()
 for name, value in {environment}.items():
     os.environ.setdefault(name, value)
 '''
@@ -74,7 +76,7 @@ ENVIRONMENT = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "UNROLLED_DATA": "sample",
     "UNROLLED_ENGINE": "plain",
-    "UNROLLED_RESULTS": "../results",
+    "UNROLLED_RESULTS": "results",
 }
 
 
@@ -238,7 +240,8 @@ def drawing(svg: str, alt: str) -> str:
 
 def set_up(book: str, wheel: str) -> NotebookNode:
     """The first cell: it installs the wheel and unpacks the recorded results."""
-    names = {"wheel": wheel, "results": RESULTS, "archive": ARCHIVE}
+    archive = f"{book}/notebooks/{ARCHIVE}".removeprefix("/")
+    names = {"wheel": wheel, "results": RESULTS, "archive": archive}
     source = SET_UP.format(book=book, environment=ENVIRONMENT, **names)
     return nbformat.v4.new_code_cell(source, id="set-up")
 
@@ -257,6 +260,7 @@ def converted(twin: NotebookNode, book: Book, document: str, first: NotebookNode
             if not cell.source:
                 continue
         elif cell.cell_type == "code":
+            cell.source = cell.source.replace('"../results/', '"results/')  # where they lie here
             alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
             for output in cell.outputs:
                 data = output.get("data", {})
