@@ -5,7 +5,7 @@
 "use strict";
 
 Lab.charts = (function () {
-  const LEFT = 46; // room for the axis, in pixels
+  const LEFT = 60; // room for the axis, in pixels: "against" is its longest label
   const RIGHT = 8;
   const NAMES = 92; // and for the names of curves behind their ends
 
@@ -16,7 +16,10 @@ Lab.charts = (function () {
     return Number(text) === 0 ? text.replace("-", "") : text.replace("-", "−");
   };
   /** The same as a factor: in brackets if negative. */
-  const factor = (value) => (number(value)[0] === "−" ? `(${number(value)})` : number(value));
+  const factor = (value, digits = 2) => {
+    const text = number(value, digits);
+    return text[0] === "−" ? `(${text})` : text;
+  };
   /** A number with its sign, "+0.50", or, spaced, as a term of a sum: "+ 0.50". */
   const signed = (value, digits = 2, space = "") => {
     const text = number(value, digits);

@@ -389,6 +389,8 @@
 
   // The numbers of a step
 
+  const FINE = 4; // digits of what a line computes with: one more than it shows of the result
+
   function drawNumbers() {
     const cells = ["i", "f", "g", "o", "c", "h", "p"];
     if (!reading) {
@@ -409,18 +411,18 @@
       const held = gate !== "g" && state.hold[gate] !== null;
       $(gate).textContent = held
         ? `held at ${state.hold[gate]}`
-        : `${name}(${number(word)} ${spaced(memory)} ${spaced(bias)}${shift}) = ` +
+        : `${name}(${fine(word)} ${spaced(memory, FINE)} ${spaced(bias, FINE)}${shift}) = ` +
           number(traced[gate][at], 3);
     }
     const old = t ? traced.c[at - H] : 0;
     $("c").textContent =
-      `${number(traced.f[at])} × ${factor(old)} + ${number(traced.i[at])} × ` +
-      `${factor(traced.g[at])} = ${number(traced.c[at], 3)}`;
+      `${fine(traced.f[at])} × ${factor(old, FINE)} + ${fine(traced.i[at])} × ` +
+      `${factor(traced.g[at], FINE)} = ${number(traced.c[at], 3)}`;
     $("h").textContent =
-      `${number(traced.o[at])} × tanh(${number(traced.c[at])}) = ${number(traced.h[at], 3)}`;
+      `${fine(traced.o[at])} × tanh(${fine(traced.c[at])}) = ${number(traced.h[at], 3)}`;
     $("p").textContent =
-      `this unit adds ${number(traced.h[at])} × ${factor(V[unit])} = ` +
-      `${signed(traced.h[at] * V[unit])}; with all ${H}: σ(${number(traced.logit[t])}) = ` +
+      `this unit adds ${fine(traced.h[at])} × ${factor(V[unit], FINE)} = ` +
+      `${signed(traced.h[at] * V[unit], 3)}; with all ${H}: σ(${fine(traced.logit[t])}) = ` +
       number(traced.p[t], 3);
     $("now").textContent =
       `${t ? `Word ${t} of ${ids.length - 1}, “${wordAt(t)}”` : "The start sign"}, unit ${unit}. ` +
@@ -428,7 +430,8 @@
       "Choose another step or unit above.";
   }
 
-  const spaced = (value, digits = 2) => signed(value, digits, " ");
+  const spaced = (value, digits) => signed(value, digits, " ");
+  const fine = (value) => number(value, FINE);
 
   // Breaking
 
@@ -548,6 +551,7 @@
       $(id).disabled = none;
     }
     $("shift").disabled = state.hold.f !== null;
+    $("shift-why").hidden = state.hold.f === null;
     const off = { back: none || state.step === 0, on: none || state.step === lastStep() };
     off.fix = !isBroken();
     for (const [id, idle] of Object.entries(off)) $(id).setAttribute("aria-disabled", idle);

@@ -78,7 +78,7 @@
     if (strange.length) {
       const few = strange.slice(0, 8).map(shown).join(", ");
       const more = strange.length > 8 ? ` and ${strange.length - 8} more` : "";
-      notes.push(`The network does not know ${few}${more}. It reads the text without.`);
+      notes.push(`The network does not know ${few}${more}. It reads the text without ${strange.length > 1 ? "them" : "it"}.`);
     }
     if (known.length > LONGEST) {
       const count = LONGEST.toLocaleString("en");
@@ -175,8 +175,15 @@
     mark();
   }
 
+  /** Bring the text into view, where it is written below the fold. */
+  function reveal() {
+    const behavior = still.matches ? "instant" : "smooth";
+    $("paper").scrollIntoView({ block: "nearest", behavior });
+  }
+
   function play() {
     if (state.length >= MOST) return say(FULL);
+    reveal();
     at = null;
     playing = true;
     last = performance.now();
@@ -500,6 +507,7 @@
     pause();
     at = null;
     if (written() === MOST) return say(FULL);
+    reveal();
     state.length = written() + 1;
     whole = () => {
       const id = network.ids[end()];

@@ -389,6 +389,22 @@ def test_the_python_lines_compute_the_same(page, capsys, broken):
     assert found["lstm"].units == H
 
 
+def test_the_lines_of_a_step_compute_to_what_they_say(page):
+    names = {"σ": lambda x: 1 / (1 + np.exp(-x)), "tanh": np.tanh}
+    signs = str.maketrans("−×", "-*")
+    for unit in range(0, 64, 9):
+        page.select_option("#lab-unit", str(unit))
+        for cell in "ifgoch":
+            line, _, result = page.inner_text(f"#lab-{cell}").translate(signs).rpartition(" = ")
+            assert eval(line, names) == pytest.approx(float(result), abs=8e-4), (unit, cell)
+
+
+@pytest.mark.parametrize("gate", "fioc")
+def test_no_label_of_a_panel_is_cut_off(page, gate):
+    edge = "(map) => map.getContext('2d').getImageData(0, 0, 2, map.height).data.some(Boolean)"
+    assert not page.locator(f"#lab-map-{gate}").evaluate(edge)
+
+
 def test_the_keyboard_reaches_every_step_unit_and_switch(page):
     write(page, "a film that begins badly and ends very well")
     page.focus("#lab-tokens [aria-selected=true]")
@@ -536,9 +552,11 @@ def test_a_control_without_effect_is_off_and_keeps_the_focus(page):
     assert page.inner_text("#lab-at").startswith("film")
     page.check("input[name=lab-hold-f][value='1']")
     assert page.is_disabled("#lab-shift")
+    assert page.is_visible("#lab-shift-why")
     page.focus("#lab-fix")
     page.keyboard.press("Enter")
     assert page.is_enabled("#lab-shift")
+    assert page.is_hidden("#lab-shift-why")
     assert page.get_attribute("#lab-fix", "aria-disabled") == "true"
     assert page.evaluate("document.activeElement.id") == "lab-fix"
 

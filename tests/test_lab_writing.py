@@ -355,6 +355,18 @@ def test_write_and_pause(page):
     assert text(page) == "def read("
 
 
+@pytest.mark.parametrize("button", ["play", "on"])
+def test_what_is_written_comes_into_view(page, button):
+    page.evaluate("document.getElementById('lab-prompt').scrollIntoView({ block: 'end' })")
+    low = "document.getElementById('lab-paper').getBoundingClientRect().bottom > innerHeight + 1"
+    assert page.evaluate(low)
+    page.evaluate(f"document.getElementById('lab-{button}').click()")
+    until(page, f"!({low})")
+    if button == "play":
+        page.click("#lab-play")
+    ready(page)
+
+
 def test_one_character_is_said_and_a_running_text_is_not(page):
     before = text(page)
     page.click("#lab-on")
