@@ -30,6 +30,10 @@ Run.exercises = (function () {
     const id = `answer ${label}`;
     const check = element("button", { type: "button", className: "run-check", textContent: "Check" });
     const hint = element("button", { type: "button", className: "run-hint", textContent: "Hint" });
+    const waits = element("span", { className: "run-says" });
+    const printed = element("div");
+    const out = Run.outputs.place(printed);
+    out.reset();
     const says = element("div", { className: "run-found" });
     says.setAttribute("role", "status");
     const hinted = element("pre", { className: "run-hinted", hidden: true }, exercise.hint);
@@ -40,10 +44,11 @@ Run.exercises = (function () {
     });
     const wanted = exercise.wanted.map((name) => element("code", {}, name)).flatMap((name) => [", ", name]).slice(1);
     box.append(
-      element("p", {}, "Write code that defines ", ...wanted, ". The cells above have run before it."),
+      element("p", {}, "Write code that defines ", ...wanted, ". The cells above run first."),
       editor.box,
-      element("div", { className: "run-bar" }, check, hint),
+      element("div", { className: "run-bar" }, check, hint, waits),
       hinted,
+      printed,
       says,
     );
     hint.addEventListener("click", () => {
@@ -52,23 +57,36 @@ Run.exercises = (function () {
     });
     hint.setAttribute("aria-expanded", "false");
     check.addEventListener("click", () => {
-      says.textContent = "checking …";
+      out.reset();
+      says.replaceChildren();
+      waits.textContent = "waits";
       box.dataset.state = "running";
-      Run.page
-        .queue(async (now) => {
-          await Run.python.start(Run.page.report);
-          const broken = await Run.page.above(exercise.cells[0], now);
-          if (broken) return { failed: { kind: "Not checked", text: broken } };
-          Run.page.report("Checking your answer", null);
-          return Run.python.call("check", { answer: editor.text(), solution: exercise.solution, wanted: exercise.wanted });
-        })
-        .then((result) => {
-          if (!result) return;
-          says.replaceChildren(...told(exercise, result));
-          box.dataset.state = "done";
+      const report = (text, share) => {
+        waits.textContent = `${text} …${share ? ` ${Math.round(100 * share)} %` : ""}`;
+        Run.page.report(text, share);
+      };
+      const progress = (text) => {
+        waits.textContent = text;
+      };
+      const task = async (now) => {
+        await Run.python.start(report);
+        const broken = await Run.page.above(exercise.cells[0], now, progress);
+        if (broken) return { failed: { kind: "Not checked", text: broken } };
+        report("Checking your answer", null);
+        const call = { answer: editor.text(), solution: exercise.solution, wanted: exercise.wanted };
+        return Run.python.call("check", call, (kind, content) => {
+          if (box.dataset.state === "running" && ["stdout", "stderr"].includes(kind)) out.add(kind, content);
         });
+      };
+      Run.page.queue(task, check).then((result) => {
+        if (!result) return;
+        waits.textContent = "";
+        says.replaceChildren(...told(exercise, result));
+        box.dataset.state = "done";
+        dispatchEvent(new Event("resize")); // what scrolls is marked anew (unrolled.js)
+      });
     });
-    open.set(box, { editor, says, hinted });
+    open.set(box, { editor, out, says, hinted, waits });
   }
 
   return {
@@ -76,15 +94,17 @@ Run.exercises = (function () {
       if (!open.has(box)) build(box);
     },
     halt() {
-      open.forEach(({ says }, box) => {
-        if (box.dataset.state === "running") says.textContent = "stopped";
+      open.forEach(({ waits }, box) => {
+        if (box.dataset.state === "running") waits.textContent = "stopped";
         box.dataset.state = "";
       });
     },
     reset() {
-      open.forEach(({ editor, says, hinted }) => {
+      open.forEach(({ editor, out, says, hinted, waits }) => {
         editor.set("");
+        out.reset();
         says.replaceChildren();
+        waits.textContent = "";
         hinted.hidden = true;
       });
     },

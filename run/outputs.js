@@ -69,6 +69,8 @@ Run.outputs = (function () {
     let open = null; // the block that printed text goes to
 
     function reset() {
+      items = [];
+      open = null;
       images.forEach((image, at) =>
         first[at].forEach(([key, value]) => (value === null ? image.removeAttribute(key) : image.setAttribute(key, value))),
       );

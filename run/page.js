@@ -10,6 +10,7 @@ Run.page = (function () {
   let work = Promise.resolve(); // what is being run, and waits to be
   let turn = 0; // grows when everything is stopped: what belongs to an earlier turn gives up
   let busy = 0;
+  let asker = null; // the button that asked last; it has the focus when Stop goes
   let ending = ""; // what the panel says when all is done, or was stopped
 
   /* The panel: what is happening, Stop, Reset. */
@@ -19,7 +20,7 @@ Run.page = (function () {
   bar.setAttribute("aria-label", "Loading");
   const stopping = element("button", { type: "button", textContent: "Stop", hidden: true });
   const resetting = element("button", { type: "button", textContent: "Reset this page" });
-  const panel = element("div", { className: "run-panel", hidden: true }, says, bar, stopping, resetting);
+  const panel = element("div", { className: "run-panel run-idle", hidden: true }, says, bar, stopping, resetting);
   panel.setAttribute("role", "region");
   panel.setAttribute("aria-label", "Python on this page");
   document.querySelector("main").append(panel);
@@ -32,16 +33,25 @@ Run.page = (function () {
     if (!bar.hidden) bar.value = share;
   }
 
+  const ENDS = { done: "has run", failed: "failed", partly: "ran in part" };
+
   function tell(cell, state, text) {
     if (!cell.box) return;
     cell.box.dataset.state = state;
     cell.box.querySelector(".run-says").textContent = text;
-    if (["done", "failed", "partly"].includes(state)) ending = `${cell.data.label}: ${text}`;
+    if (state in ENDS) ending = `${cell.data.label} ${ENDS[state]}`;
   }
 
   function outputs(cell) {
     if (!cell.outputs && cell.box) cell.outputs = Run.outputs.place(cell.box);
     return cell.outputs;
+  }
+
+  /* What the book says of a cell, and its output. */
+  function clear(cell) {
+    if (cell.outputs) cell.outputs.reset();
+    tell(cell, "", cell.box.dataset.says || "");
+    delete cell.box.dataset.same;
   }
 
   /* Mark a line of a cell's code; 0: none. */
@@ -98,6 +108,15 @@ Run.page = (function () {
     cell.ran = broken ? null : text;
     if (!cell.box) return failed;
     cell.box.dataset.seconds = seconds;
+    if (edited && cell.text === data.source) {
+      clear(cell); // the book's code is back
+      return failed;
+    }
+    if (broken && spared(cell)) {
+      out.reset();
+      tell(cell, "partly", `left out: ${failed.kind}: ${failed.text}`.slice(0, 300));
+      return failed;
+    }
     if (broken) {
       const where = failed.line ? ` in line ${failed.line}` : "";
       tell(cell, "failed", `${failed.kind}${where}: ${failed.text}`.slice(0, 300));
@@ -113,35 +132,57 @@ Run.page = (function () {
     }
     const same = out.end(data, edited);
     cell.box.dataset.same = same;
-    const said = same ? ", output as in the book" : ", output differs from the book";
-    tell(cell, "done", `${time}${!edited && data.compared ? said : ""}`);
+    let said = same ? ", output as in the book" : ", output differs from the book";
+    if (!data.compared) said = ", output may differ from the book's";
+    tell(cell, "done", `${time}${edited ? "" : said}`);
     return null;
+  }
+
+  /* Whether a cell may fail over a change above it: no reader sees it, or it cannot run here as it
+     stands. What asks for it says so itself. */
+  function spared({ box, data, text }) {
+    return !box || (data.needs && text === data.source);
+  }
+
+  /* Run the cells above one that have not run as they now stand; `progress(text)` is told how many.
+     Gives what failed, or "". */
+  async function runAbove(number, now, progress) {
+    const above = (cells[number].data.before || []).map((other) => cells[other]);
+    const waiting = above.filter((other) => other.ran !== other.text);
+    const seen = waiting.filter((other) => other.box);
+    const many = `${seen.length} ${seen.length === 1 ? "cell" : "cells"}`;
+    seen.forEach((other) => tell(other, "waiting", "waits"));
+    for (const other of waiting) {
+      const at = seen.indexOf(other) + 1;
+      if (at) progress(`runs ${many} first (${at} of ${seen.length})`);
+      const failed = await runCell(other);
+      if (turn !== now) throw new Error("stopped");
+      if (failed && failed.kind && !spared(other)) {
+        const left = seen.filter((later) => later.box.dataset.state === "waiting");
+        left.forEach((later) => tell(later, "", later.box.dataset.says || ""));
+        return `${other.data.label} above failed: ${failed.kind}`;
+      }
+    }
+    return "";
   }
 
   /* Run a cell, and before it those above that have not run as they now stand. */
   async function runWith(number, now) {
     const cell = cells[number];
-    const above = (cell.data.before || []).map((other) => cells[other]);
-    const waiting = above.filter((other) => other.ran !== other.text);
-    waiting.forEach((other) => tell(other, "waiting", "waits"));
-    for (const other of waiting) {
-      const failed = await runCell(other);
-      if (turn !== now) return;
-      // A cell that no reader sees may fail over a change; what asks for it says so itself.
-      if (failed && failed.kind && other.box) {
-        tell(cell, "failed", `${other.data.label} above failed: ${failed.kind}`);
-        waiting.filter((later) => later.ran !== later.text && later !== other).forEach((later) => tell(later, "", ""));
-        return;
-      }
-    }
-    return runCell(cell);
+    const broken = await runAbove(number, now, (text) => tell(cell, "waiting", text));
+    if (!broken) return runCell(cell);
+    tell(cell, "failed", broken);
+    return undefined;
   }
 
-  /* Do something with Python when what was asked for before is done; one failure ends all. */
-  function queue(task) {
+  /* Do something with Python when what was asked for before is done; one failure ends all.
+     from: the button that asked for it. */
+  function queue(task, from) {
     const now = turn;
     busy += 1;
+    asker = from;
     stopping.hidden = false;
+    panel.classList.remove("run-idle");
     const done = work.then(async () => {
       if (turn !== now) return undefined;
       return task(now);
@@ -153,7 +194,9 @@ Run.page = (function () {
       .then(() => {
         busy -= 1;
         if (busy) return;
+        if (document.activeElement === stopping && asker) asker.focus({ preventScroll: true });
         stopping.hidden = true;
+        panel.classList.add("run-idle");
         report(ending || "Python is ready");
         ending = "";
       });
@@ -193,7 +236,7 @@ Run.page = (function () {
       code.after(cell.editor.box);
       change.textContent = "Original";
       change.setAttribute("aria-label", `Bring back the book's code of ${cell.data.label}`);
-      if (focus) cell.editor.field.focus();
+      if (focus) cell.editor.field.focus({ preventScroll: true });
     } else {
       original(cell);
       buttons(cell)[1].focus();
@@ -220,13 +263,15 @@ Run.page = (function () {
       cell.editor = null;
     }
     write(cell, cell.data.source);
+    if (!["running", "waiting"].includes(cell.box.dataset.state)) clear(cell);
   }
 
   function press(number) {
     const cell = cells[number];
     if (cell.data.needs && cell.text === cell.data.source) return Promise.resolve();
     tell(cell, "waiting", "waits");
-    return queue((now) => runWith(number, now));
+    const [run, change] = buttons(cell);
+    return queue((now) => runWith(number, now), run.hidden ? change : run);
   }
 
   function reset() {
@@ -234,34 +279,37 @@ Run.page = (function () {
     cells.forEach((cell) => {
       if (!cell.box) return;
       original(cell);
-      if (cell.outputs) cell.outputs.reset();
-      tell(cell, "", cell.box.dataset.says || "");
-      delete cell.box.dataset.same;
+      clear(cell);
     });
     if (Run.exercises) Run.exercises.reset();
     Run.edits.forget();
   }
 
   stopping.addEventListener("click", () =>
-    halt("Stopped. What was computed is gone; Run computes it again, from the top"),
+    halt("Stopped: Run begins again from the top"),
   );
-  resetting.addEventListener("click", reset);
+  /* Reset asks where something would be lost: its second press resets. */
+  const RESET = [resetting.textContent, "Reset: edits and answers are lost"];
+  resetting.addEventListener("click", () => {
+    const changed = cells.some(({ data, text }) => text !== data.source) || Object.keys(Run.edits.all()).length;
+    if (!changed || resetting.textContent === RESET[1]) {
+      resetting.textContent = RESET[0];
+      reset();
+      return;
+    }
+    resetting.textContent = RESET[1];
+    resetting.focus();
+  });
+  resetting.addEventListener("blur", () => {
+    resetting.textContent = RESET[0];
+  });
 
   return {
     press,
     edit,
     queue,
     report,
-    /* Run what stands above a cell; gives what failed, or undefined. */
-    async above(number, now) {
-      for (const other of cells[number].data.before || []) {
-        if (cells[other].ran === cells[other].text) continue;
-        const failed = await runCell(cells[other]);
-        if (turn !== now) throw new Error("stopped");
-        if (failed && failed.kind && cells[other].box) return `${cells[other].data.label} failed: ${failed.kind}`;
-      }
-      return "";
-    },
+    above: runAbove,
     /* What the reader wrote here before. */
     restore() {
       const kept = Run.edits.all();

@@ -242,12 +242,27 @@ def test_an_answer_is_checked_by_the_solutions_assertions(kernel, answer, expect
     assert all(s.startswith(e) for s, e in zip(said, expected, strict=True)), said
     assert [text for text, _ in result["found"]] == ["double(k) == 2 * k", 'y == 10, "five"']
     assert page_kernel.memory()["double"] is None  # the chapter's memory stays as it was
+    assert kernel == []  # the solution prints to nobody
 
 
 def test_an_answer_that_defines_nothing_or_fails_is_not_checked(kernel):
     assert json.loads(page_kernel.check("z = 1", SOLUTION, ["double"])) == {"missing": ["double"]}
     failed = json.loads(page_kernel.check("double = 1 / 0", SOLUTION, ["double"]))["failed"]
     assert (failed["kind"], failed["line"]) == ("ZeroDivisionError", 1)
+
+
+def test_what_an_answer_prints_is_sent_and_cut_where_it_is_long(kernel):
+    result = json.loads(page_kernel.check("print('hello')\na b", SOLUTION, ["double"]))
+    assert result["failed"]["kind"] == "SyntaxError"
+    assert kernel == []
+    for answer in ("print('hello')", "print('hello')\ndouble = 1 / 0"):
+        kernel.clear()
+        page_kernel.check(answer, SOLUTION, ["double"])
+        assert {kind for kind, _ in kernel} == {"stdout"}
+        assert "".join(text for _, text in kernel) == "hello\n"
+    kernel.clear()
+    page_kernel.check(f"print('x' * {2 * page_kernel.LIMIT})", SOLUTION, ["double"])
+    assert len("".join(text for _, text in kernel)) < page_kernel.LIMIT + 100
 
 
 # Pyodide's files.

@@ -6,6 +6,7 @@ chapter twice (UNROLLED_PASSES).
 
 import json
 import os
+from itertools import pairwise
 
 import psutil
 import pytest
@@ -49,7 +50,7 @@ def page(opened):
     yield opened.page
     assert opened.complaints() == []
     if opened.page.locator(".run-panel").count():
-        opened.page.get_by_role("button", name="Reset this page").click()
+        reset(opened.page)
 
 
 def cell(page, number):
@@ -78,6 +79,19 @@ def write(page, number, text):
         cell(page, number).get_by_role("button", name="Edit cell").click()
     page.wait_for_selector(f"[data-cell='{number}'] textarea")
     cell(page, number).locator("textarea").fill(text)
+
+
+def reset(page):
+    """Reset the page; where there are edits or answers, that takes a second press."""
+    page.get_by_role("button", name="Reset this page").click()
+    again = page.get_by_role("button", name="Reset: edits and answers are lost")
+    if again.count():
+        again.click()
+
+
+def says(page, number):
+    """What stands beside a cell's buttons."""
+    return cell(page, number).locator(".run-says").inner_text()
 
 
 def known(site, name):
@@ -193,7 +207,7 @@ def test_changed_code_gives_another_output_until_reset(page):
         "42",
         "'shown'",
     ]
-    page.get_by_role("button", name="Reset this page").click()
+    reset(page)
     assert cell(page, 1).locator(".cell_output").inner_text() == stored
     assert cell(page, 1).locator("textarea").count() == 0
     # The memory is new: a name of the changed code is gone.
@@ -202,12 +216,46 @@ def test_changed_code_gives_another_output_until_reset(page):
     assert "False" in cell(page, 1).locator(".cell_output").inner_text()
 
 
+def test_a_cell_with_its_own_code_again_has_its_own_output_again(page):
+    stored = cell(page, 1).locator(".cell_output").inner_text()
+    write(page, 1, "1 / 0")
+    assert press(page, 1) == "failed"
+    cell(page, 1).get_by_role("button", name="Bring back").click()
+    assert cell(page, 1).locator(".cell_output").inner_text() == stored
+    assert cell(page, 1).locator(".run-trace").count() == 0
+    assert says(page, 1) == ""
+
+
+def test_reset_asks_before_an_edit_is_lost(page):
+    write(page, 1, "print('mine')")
+    page.get_by_role("button", name="Reset this page").click()
+    assert cell(page, 1).locator("textarea").input_value() == "print('mine')"
+    cell(page, 1).locator("textarea").focus()  # no, then
+    assert page.get_by_role("button", name="Reset this page").is_visible()
+    reset(page)
+    assert cell(page, 1).locator("textarea").count() == 0
+
+
+def test_edit_leaves_the_page_where_it_is(runs, page):
+    cells = [c for c in known(runs, stem(ONE))["cells"] if c["kind"] == "cell"]
+    longest = max(cells, key=lambda c: c["source"].count("\n"))["number"]
+    page.evaluate("() => Run.ready()")
+    page.set_viewport_size({"width": 1280, "height": 300})  # the cell is higher than the window
+    button = cell(page, longest).locator(".run-edit")
+    button.evaluate("button => button.scrollIntoView({block: 'center'})")
+    before = button.bounding_box()["y"]
+    button.evaluate("button => button.click()")
+    assert page.evaluate("document.activeElement.tagName") == "TEXTAREA"
+    assert abs(button.bounding_box()["y"] - before) < 50
+    page.set_viewport_size({"width": 1280, "height": 900})
+
+
 def test_edits_survive_a_reload_until_reset(page):
     write(page, 1, "print('kept')")
     page.reload()
     page.wait_for_selector("[data-cell='1'] textarea")
     assert cell(page, 1).locator("textarea").input_value() == "print('kept')"
-    page.get_by_role("button", name="Reset this page").click()
+    reset(page)
     page.reload()
     assert page.evaluate("document.querySelectorAll('textarea, .run-panel').length") == 0
 
@@ -237,6 +285,7 @@ def test_an_endless_loop_is_stopped_and_the_page_answers_meanwhile(page):
     page.get_by_role("button", name="Stop").click()
     assert "Stopped" in page.locator(".run-panel p").inner_text()
     assert cell(page, 1).get_attribute("data-state") == ""
+    until(page, "document.activeElement.className.includes('run-do')")  # the keyboard goes on there
     write(page, 1, "print('again')")
     assert press(page, 1) == "done"
     assert "again" in cell(page, 1).locator(".cell_output").inner_text()
@@ -270,7 +319,7 @@ def test_a_figure_takes_the_place_of_the_stored_one(runs, page):
     assert image.get_attribute("src").startswith("data:image/svg+xml;base64,")
     assert image.evaluate("image => image.naturalWidth") > 300
     assert cell(page, number).locator("figcaption").inner_text() == caption
-    page.get_by_role("button", name="Reset this page").click()
+    reset(page)
     assert image.get_attribute("src") == stored
 
 
@@ -287,7 +336,8 @@ def test_an_answer_is_checked_by_the_assertions_of_the_solution(runs, page):
         return box.locator(".run-found").inner_text()
 
     assert exercise["wanted"][0] in check("nothing = 0")
-    right = check(exercise["solution"])
+    right = check(f"print('hello')\n{exercise['solution']}")
+    assert "hello" in box.locator(".cell_output").inner_text()
     assert right.startswith("{0} of {0} assertions hold".format(right.count("holds")))
     assert right.count("holds") > 0
     wrong = check("\n".join(f"{name} = None" for name in exercise["wanted"]))
@@ -314,6 +364,21 @@ def test_what_needs_tensorflow_says_so_and_the_rest_runs(browser, runs):
         # Changed, so that it does without, it runs.
         write(seen.page, needy["number"], "print(2 + 2)")
         assert press(seen.page, needy["number"]) == "done"
+        assert seen.complaints() == []
+
+
+def test_what_cannot_run_here_does_not_stop_the_cells_below_it(browser, runs):
+    cells = known(runs, "05-lstm")["cells"]
+    changed, reads_it = next(
+        pair for pair in pairwise(cells) if all(c["kind"] == "cell" and "needs" in c for c in pair)
+    )
+    below = cells[reads_it["number"] + 1 :]
+    after = next(c for c in below if c["kind"] == "cell" and "needs" not in c)
+    with visit(browser, (runs / "chapters/05-lstm.html").as_uri()) as seen:
+        write(seen.page, changed["number"], "print(1 + 1)")
+        assert press(seen.page, after["number"]) == "done"
+        assert cell(seen.page, reads_it["number"]).get_attribute("data-state") == "partly"
+        assert cell(seen.page, reads_it["number"]).locator(".run-trace").count() == 0
         assert seen.complaints() == []
 
 

@@ -315,22 +315,29 @@ class Watched(ast.NodeTransformer):
 def check(answer: str, solution: str, wanted: Sequence[str]) -> str:
     """Run a solution's assertions against a reader's answer; gives JSON.
 
-    The answer runs first, in a copy of the memory. Then the solution runs, without the definitions
-    of what the answer has defined. The result is a dict with `failed` (as of `run`, of the answer),
-    `missing` (the names that the answer should define, where it defines none of them) or `found`:
-    a list of [assertion, "holds", "does not hold", "was not reached", or the error].
+    The answer runs first, in a copy of the memory; what it prints is sent. Then the solution runs,
+    silently, without the definitions of what the answer has defined. The result is a dict with
+    `failed` (as of `run`, of the answer), `missing` (the names that the answer should define, where
+    it defines none of them) or `found`: a list of [assertion, "holds", "does not hold", "was not
+    reached", or the error].
     """
     space, file = dict(memory()), "<your answer>"
     remember(file, answer)
-    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-        try:
-            given = ast.parse(answer, file)
-            names = set().union(*map(page_names.bound, given.body))
-            if not names & set(wanted):
-                return json.dumps({"missing": list(wanted)})
+    OUT.start()
+    ERRORS.start()
+    try:
+        given = ast.parse(answer, file)
+        with redirect_stdout(OUT), redirect_stderr(ERRORS):
             exec(compile(given, file, "exec"), space)
-        except BaseException as error:
-            return json.dumps({"failed": failure(error, file)})
+    except BaseException as error:
+        return json.dumps({"failed": failure(error, file)})
+    finally:
+        OUT.flush()
+        ERRORS.flush()
+    names = set().union(*map(page_names.bound, given.body))
+    if not names & set(wanted):
+        return json.dumps({"missing": list(wanted)})
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         return json.dumps(asserted(solution, space, names))
 
 
