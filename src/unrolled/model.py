@@ -220,8 +220,8 @@ class Sequential:
     ) -> Examples:
         """x, y and weights, checked against this model, which is built for them if need be.
 
-        All that comes into fit, evaluate, predict and train_on_batch comes through here. Without y
-        no labels are expected. batch_size: what the examples are to be cut into; None: one batch.
+        fit, evaluate, predict and train_on_batch call this on what they are given. y may be None
+        if no labels are needed. batch_size is the size of the batches; None stands for one batch.
         """
         with self._perhaps_built():
             found = self._examples(x, y, sample_weight, class_weight)
@@ -368,7 +368,10 @@ class Sequential:
         return mean_logs([logs]), gradients
 
     def update(self, batch: Batch) -> Logs:
-        """One update from a batch that was checked; what `train_on_batch` says."""
+        """Update the weights once, from a checked batch; gives its loss and metrics.
+
+        TrainingDiverged, without an update, if the loss or a gradient is not finite.
+        """
         optimizer, holders = self.compiled(), self._with_states()
         states = [layer.states for layer in holders]
         with np.errstate(over="ignore", invalid="ignore"):
