@@ -145,10 +145,10 @@ def test_a_box_with_more_to_the_right_is_marked(browser, site):
         page.wait_for_selector(".pst-scrollable-table-container[data-more]")
         box = page.locator(".pst-scrollable-table-container[data-more]").first.element_handle()
         first = box.query_selector("td")
-        before = first.bounding_box()
+        before = first.bounding_box()["x"]
         box.evaluate("box => box.scrollLeft = 9999")
         until(page, "box => !box.hasAttribute('data-more')", box)
-        assert first.bounding_box() == before  # the row's name is still in sight
+        assert abs(first.bounding_box()["x"] - before) < 2  # the row's name is still in sight
         box.evaluate("box => box.scrollLeft = 0")
         until(page, "box => box.hasAttribute('data-more')", box)
         assert seen.complaints() == []
