@@ -33,7 +33,7 @@
 
   const content = (item) => (item.querySelector(":scope > p") || item).childNodes;
 
-  /* The most that a number can be; it is none below 0 then. */
+  /* The most that a number can be, and 0 is the least then; null where it has no bounds. */
   function most(before, after) {
     if (/^ (of 100|%)/.test(after)) return 100;
     return /(share|accuracy) $/.test(before) ? 1 : null;
