@@ -33,6 +33,12 @@
 
   const content = (item) => (item.querySelector(":scope > p") || item).childNodes;
 
+  /* The most that a number can be, and 0 is the least then; null where it has no bounds. */
+  function most(before, after) {
+    if (/^ (of 100|%)/.test(after)) return 100;
+    return /(share|accuracy) $/.test(before) ? 1 : null;
+  }
+
   /* A blank becomes a field for a number; its name is the text around it. */
   function number(item) {
     const label = element("label", {}, ...content(item));
@@ -41,6 +47,8 @@
     const text = walker.currentNode;
     const [before, after] = text.data.split(BLANK);
     const field = element("input", { type: "number", step: "any", required: true });
+    const max = most(before, after);
+    if (max) Object.assign(field, { min: 0, max });
     text.replaceWith(before, field, after);
     return [label, field];
   }

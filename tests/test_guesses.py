@@ -93,6 +93,16 @@ def test_what_the_cover_says_of_its_numbers_holds():
     assert 100 * min(best) > number["accuracy_pairs"]  # the LSTM that chapter 9 builds
 
 
+def test_the_cover_says_which_choice_was_right(site):
+    page = BeautifulSoup((site / "index.html").read_text(encoding="utf-8"), "html.parser")
+    cards = [card for card in page.select(".sd-card-body") if len(card.select(".guess li")) > 1]
+    assert cards
+    for card in cards:
+        right = card.select_one("details.measured p:not(.admonition-title) > strong").get_text()
+        choices = [item.get_text().lower() for item in card.select(".guess li")]
+        assert sum(choice.startswith(right.rstrip(".").lower()) for choice in choices) == 1
+
+
 @pytest.mark.parametrize(
     ("number", "shown"),
     [("0.0746", "0.075"), ("6e-05", r"$6 \cdot 10^{-5}$"), ("1e-11", "$10^{-11}$")],
@@ -117,8 +127,10 @@ def test_a_guess_on_the_cover_is_compared_and_kept(browser, site):
         button.click()  # with nothing filled in
         assert measured.get_attribute("open") is None
         field = card.get_by_label("It is right about")
-        field.focus()
-        page.keyboard.type("75")
+        field.fill("750")  # of 100
+        page.keyboard.press("Enter")
+        assert measured.get_attribute("open") is None
+        field.fill("75")
         page.keyboard.press("Enter")
         counting = site_guesses.numbers()["counting"]
         for _ in range(2):

@@ -1,6 +1,6 @@
 """What helps a reader on the way through the built book: keys, places, large figures, meanings."""
 
-from browser import DESKTOP, serve, until, visit
+from browser import DESKTOP, PHONE, serve, until, visit
 from test_site import CHAPTER, from_all_sides
 
 
@@ -69,6 +69,9 @@ def test_the_cover_leads_back_to_where_the_reader_was(browser, site):
         page.goto(f"{address}/index.html")
         link = page.locator(".go-on a")
         assert link.inner_text().endswith("The LSTM, gate by gate: Backwards")
+        size = "line => getComputedStyle(line).fontSize"
+        lead, line = page.locator(".go-on + p"), page.locator(".go-on")
+        assert float(lead.evaluate(size)[:-2]) > float(line.evaluate(size)[:-2])
         link.click()
         page.wait_for_url(f"**/{CHAPTER}#backwards")
         assert seen.complaints() == []
@@ -107,6 +110,47 @@ def test_a_figure_opens_large_and_the_focus_comes_back(browser, site):
         assert picture.is_visible()
         page.mouse.click(5, 5)
         assert picture.count() == 0
+        assert seen.complaints() == []
+
+
+def test_on_a_phone_a_figure_opens_larger_than_the_window(browser, site):
+    with visit(browser, (site / CHAPTER).as_uri(), size=PHONE) as seen:
+        page = seen.page
+        for width, height in (PHONE, PHONE[::-1]):
+            page.set_viewport_size({"width": width, "height": height})
+            page.get_by_role("button", name="Enlarge Fig.").first.press("Enter")
+            assert page.locator(".figure-large img").bounding_box()["width"] > 1.5 * width
+            assert page.locator(".figure-pan").bounding_box()["width"] <= width
+            close = page.get_by_role("button", name="Close").bounding_box()
+            assert 0 < close["y"] < height - close["height"]
+            page.keyboard.press("Escape")
+        assert seen.complaints() == []
+
+
+def test_on_a_phone_no_numbered_equation_and_no_output_is_cut(browser, site):
+    cut = """() => Array.from(document.querySelectorAll(
+      'article > section div.math:has(.eqno) > mjx-container, .cell_output pre'
+    )).filter((box) => box.scrollWidth > box.clientWidth + 1).map((box) => box.textContent)"""
+    names = ("10-writing", "11-sequence-to-sequence", "12-forecasting", "a1-errata")
+    with visit(browser, (site / CHAPTER).as_uri(), size=PHONE) as seen:
+        for name in names:
+            seen.page.goto((site / "chapters" / f"{name}.html").as_uri())
+            assert seen.page.evaluate(cut) == [], name
+
+
+def test_a_box_with_more_to_the_right_is_marked(browser, site):
+    url = (site / "chapters/10-writing.html").as_uri()
+    with visit(browser, url, size=PHONE) as seen:
+        page = seen.page
+        page.wait_for_selector(".pst-scrollable-table-container[data-more]")
+        box = page.locator(".pst-scrollable-table-container[data-more]").first.element_handle()
+        first = box.query_selector("td")
+        before = first.bounding_box()["x"]
+        box.evaluate("box => box.scrollLeft = 9999")
+        until(page, "box => !box.hasAttribute('data-more')", box)
+        assert abs(first.bounding_box()["x"] - before) < 2  # the row's name is still in sight
+        box.evaluate("box => box.scrollLeft = 0")
+        until(page, "box => box.hasAttribute('data-more')", box)
         assert seen.complaints() == []
 
 
