@@ -125,6 +125,20 @@ def test_what_runs_before_a_cell():
 def test_the_names_that_an_answer_has_to_define():
     assert page_names.wanted("def f(x):\n    return x\n\ny = f(1)\nassert y == 1") == ["f"]
     assert page_names.wanted("a = 1\nb = a\nc = b + 1\nassert c == 2 and a") == ["a", "c"]
+    assert page_names.wanted("a = 1\nfor k in (1, 2):\n    b = k\n    assert a < b + k") == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "wanted"), [({}, ["a", "b"]), ({"answer": ["b"]}, ["b"]), ({"answer": []}, None)]
+)
+def test_a_solution_may_name_what_an_answer_defines(metadata, wanted):
+    code, text = nbformat.v4.new_code_cell, nbformat.v4.new_markdown_cell
+    solution = code("a = 1\nb = 2\nassert a < b", metadata={**metadata, "hint": "Think."})
+    cells = [text("```{solution-start} ex\n```"), solution, text("```{solution-end}\n```")]
+    found = page_files.exercises(page_cells.cells_of(nbformat.v4.new_notebook(cells=cells)))
+    assert ("ex" in found) == (wanted is not None)
+    if wanted:
+        assert (found["ex"]["wanted"], found["ex"]["hint"]) == (wanted, "Think.")
 
 
 # The kernel.

@@ -246,7 +246,8 @@ def exercises(cells: list[Cell]) -> dict[str, dict[str, Any]]:
         if any(cell.needs for cell in solution):
             continue
         asserted = [a for s in ast.parse(text).body for a in page_names.assertions(s)]
-        wanted = page_names.wanted(text)
+        named = [list(cell.answer) for cell in solution if cell.answer != ""]
+        wanted = named[0] if named else page_names.wanted(text)
         if asserted and wanted:
             numbers = [cell.number for cell in solution]
             hint = next((cell.hint for cell in solution if cell.hint), hint_from(text, wanted))

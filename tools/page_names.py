@@ -103,14 +103,15 @@ def wanted(solution: str) -> list[str]:
     """What an answer has to define for the solution's assertions to say anything about it.
 
     The functions and classes that the solution defines; where there are none, the variables that
-    its assertions read; in the order of the solution.
+    its assertions read, but for those that a `for` binds; in the order of the solution.
     """
     statements = ast.parse(solution).body
     defined = [s.name for s in statements if isinstance(s, (*FUNCTIONS, ast.ClassDef))]
     if defined:
         return defined
     asserted = {name for s in statements for a in assertions(s) for name in used(a)}
-    names = [name for s in statements for name in sorted(bound(s))]
+    kept = [s for s in statements if not isinstance(s, ast.For)]
+    names = [name for s in kept for name in sorted(bound(s))]
     return [name for name in dict.fromkeys(names) if name in asserted]
 
 
