@@ -114,16 +114,18 @@ var Find = (function () {
 
   /* The words of a text that say something of its subject, as one text. A plural is no other subject. */
   function subject(text) {
-    const all = words(text).map(({ word }) => word.replace(/s$/, ""));
-    return all.filter((word) => !SMALL.has(word)).join(" ");
+    const all = words(text).map(({ word }) => word);
+    return all
+      .filter((word) => !SMALL.has(word))
+      .map((word) => word.replace(/s$/, ""))
+      .join(" ");
   }
 
   /* The names from code in a question, such as lstm_step, layers.SimpleRNN or fit(). */
   function codeNames(question) {
-    return question
-      .split(/\s+/)
-      .filter((word) => /_|[a-z][A-Z]|\(\)$/.test(word))
-      .map((word) => word.replace(/^.*\.|\(\)$/g, ""));
+    return Array.from(question.matchAll(/([A-Za-z]\w*)(?:\(\))?/g))
+      .filter(([whole]) => /_|[a-z][A-Z]|\)/.test(whole))
+      .map(([, name]) => name);
   }
 
   /* How much more an entry counts that holds the names, and still more if it is the API's entry of one. */
@@ -141,6 +143,7 @@ var Find = (function () {
     const names = codeNames(question);
     const open = !/\s$/.test(question); // the last word may not be whole yet
     const total = new Map();
+    let guessed = false; // a word that the book does not have
     asked.forEach((ways, n) => {
       const best = new Map();
       const last = open && n === asked.length - 1;
@@ -156,7 +159,10 @@ var Find = (function () {
           }
         });
       look(false);
-      if (!best.size) look(true);
+      if (!best.size) {
+        guessed = true;
+        look(true);
+      }
       for (const [id, hit] of best) {
         const sum = total.get(id) || { score: 0, ideas: 0, titles: 0, terms: new Set() };
         sum.score += hit.score;
@@ -179,7 +185,7 @@ var Find = (function () {
       return { id, entry, score, whole, terms: sum.terms };
     });
     ranked.sort((a, b) => b.score - a.score || a.id - b.id);
-    const near = ranked.filter((hit) => hit.whole === 1 || hit.score > ranked[0].score / 50);
+    const near = ranked.filter((hit) => (hit.whole === 1 && !guessed) || hit.score > ranked[0].score / 50);
     return near.slice(0, most).map((hit) => described(book, hit, typed));
   }
 

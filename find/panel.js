@@ -1,6 +1,6 @@
 /* The list of what was found, in a dialog or on the page for searching. Results are links: Tab and
    the arrow keys reach them, Enter opens one, and a new tab does too. On a touch screen the button
-   shows the list. The last question is kept for the tab: who comes back finds it there. */
+   shows the list. The last question is kept for the tab: whoever comes back finds it there. */
 Find.panel = function (region) {
   "use strict";
 

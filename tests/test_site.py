@@ -414,6 +414,9 @@ def test_search_is_for_everyone(browser, site):
         ask(seen.page, "teacher forcing")
         seen.page.wait_for_timeout(400)
         assert from_all_sides(seen.page) == ([], [])
+        seen.page.locator("#pst-search-dialog input").fill("xqzzy")
+        seen.page.wait_for_selector("text=Nothing found.")
+        assert from_all_sides(seen.page) == ([], [])
     url = (site / "chapters/11-sequence-to-sequence.html").as_uri()
     with visit(browser, f"{url}?mark=teacher+forcing#attention", reduced_motion="reduce") as seen:
         assert seen.page.url == f"{url}#attention"
