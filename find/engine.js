@@ -18,13 +18,14 @@ var Find = (function () {
     (
       "a an and any are as at be been between both but by can cannot could did do does doing don else for from get " +
       "gets give had has have how i if in into is isn it its just let like make me mean means more most much my " +
-      "need no of on one or our other out over own please really s same shall should so some such t than that the " +
+      "need no not of on one or our other out over own please really s same shall should so some such t than that the " +
       "their them then there these they this those to too use used using very vs versus was way we were what when " +
       "where which while who why will with without would you your"
     ).split(" "),
   );
   // What an entry counts for. An appendix repeats in a table what a chapter explains.
-  const WEIGHT = { chapter: 1, glossary: 1.15, appendix: 0.6, source: 0.4 };
+  const WEIGHT = { chapter: 1, glossary: 1.15, appendix: 0.6, source: 0.4, name: 0.3 };
+  const SAID = 0.8; // what a synonym counts for, beside the word that was typed
   const SHOWN = 160; // letters of the line around a match
 
   const stemmer = new Stemmer();
@@ -44,6 +45,8 @@ var Find = (function () {
       end: found.index + found[0].length,
     }));
   }
+
+  const SMALL_STEMS = new Set([...SMALL].map(stem));
 
   function terms(text) {
     return words(text).map(({ word }) => stem(word));
@@ -95,6 +98,7 @@ var Find = (function () {
       maxFuzzy: 2,
       weights: { prefix: 0.5, fuzzy: 0.2 },
       combineWith: "AND",
+      tokenize: (text) => text.split(" "), // they are stems: a stem's stem can be another
     };
     const found = new Map();
     for (const hit of index.search(way.join(" "), options)) {
@@ -108,28 +112,57 @@ var Find = (function () {
     return found;
   }
 
+  /* The words of a text that say something of its subject, as one text. A plural is no other subject. */
+  function subject(text) {
+    const all = words(text).map(({ word }) => word);
+    return all
+      .filter((word) => !SMALL.has(word))
+      .map((word) => word.replace(/s$/, ""))
+      .join(" ");
+  }
+
+  /* The names from code in a question, such as lstm_step, layers.SimpleRNN or fit(). */
+  function codeNames(question) {
+    return Array.from(question.matchAll(/([A-Za-z]\w*)(?:\(\))?/g))
+      .filter(([whole]) => /_|[a-z][A-Z]|\)/.test(whole))
+      .map(([, name]) => name);
+  }
+
+  /* How much more an entry counts that holds the names, and still more if it is the API's entry of one. */
+  function named(entry, names) {
+    if (entry.kind === "name" && names.includes(entry.title)) return 20;
+    const text = `${entry.title} ${entry.text}`;
+    return names.length && names.every((name) => text.includes(name)) ? 2 : 1;
+  }
+
   /* The entries that answer a question, the best first. */
   function search(book, question, most = 30) {
     const asked = ideas(question, book.table);
     const typed = words(question).map(({ word }) => word).filter((word) => !SMALL.has(word));
+    const topic = subject(question);
+    const names = codeNames(question);
     const open = !/\s$/.test(question); // the last word may not be whole yet
     const total = new Map();
+    let guessed = false; // a word that the book does not have
     asked.forEach((ways, n) => {
       const best = new Map();
       const last = open && n === asked.length - 1;
       const look = (misspelt) =>
         ways.forEach((way, at) => {
-          for (const [id, hit] of where(book.index, way, last, misspelt)) {
+          for (const [id, hit] of where(book.index, way, last && at === 0, misspelt)) {
             const before = best.get(id) || { score: 0, title: false, terms: [] };
             best.set(id, {
-              score: Math.max(before.score, hit.score * (at ? 0.9 : 1)),
+              score: Math.max(before.score, hit.score * (at ? SAID : 1)),
               title: before.title || hit.title,
               terms: [...before.terms, ...hit.terms],
             });
           }
         });
       look(false);
-      if (!best.size) look(true);
+      if (!best.size) {
+        guessed = true;
+        look(true);
+      }
       for (const [id, hit] of best) {
         const sum = total.get(id) || { score: 0, ideas: 0, titles: 0, terms: new Set() };
         sum.score += hit.score;
@@ -146,17 +179,21 @@ var Find = (function () {
       const head = sum.titles / asked.length; // and how much of it stands in its heading
       const said = new Set(words(entry.title).map(({ word }) => word));
       const literal = typed.filter((word) => said.has(word)).length / (typed.length || 1); // "stateful" is not "state"
-      const score = sum.score * whole * whole * (1 + 2 * head * head) * (1 + literal / 2) * WEIGHT[kind];
-      return { id, entry, score, terms: sum.terms };
+      const same = topic && subject(entry.title) === topic ? 3 : 1; // its title is what was typed
+      const fit = whole * whole * (1 + 2 * head * head) * (1 + literal / 2);
+      const score = sum.score * fit * same * named(entry, names) * WEIGHT[kind];
+      return { id, entry, score, whole, terms: sum.terms };
     });
     ranked.sort((a, b) => b.score - a.score || a.id - b.id);
-    const near = ranked.filter((hit) => hit.score > ranked[0].score / 50);
+    const near = ranked.filter((hit) => (hit.whole === 1 && !guessed) || hit.score > ranked[0].score / 50);
     return near.slice(0, most).map((hit) => described(book, hit, typed));
   }
 
   /* What is shown of a hit, and which of its words are to be marked. */
   function described(book, { entry, score, terms }, typed) {
-    const { line, start } = around(entry.text, terms);
+    const telling = new Set([...terms].filter((term) => !SMALL_STEMS.has(term)));
+    const shown = telling.size ? telling : terms;
+    const { line, start } = around(entry.text, shown);
     const page = book.pages[entry.page];
     return {
       title: entry.title || page.title,
@@ -165,7 +202,7 @@ var Find = (function () {
       kind: entry.kind,
       href: page.href + (entry.anchor ? `#${entry.anchor}` : ""),
       line: (start > 0 ? "… " : "") + line,
-      words: [...new Set([...forms(`${entry.title} ${entry.text}`, terms), ...typed.filter((word) => terms.has(stem(word)))])],
+      words: [...new Set([...forms(`${entry.title} ${entry.text}`, shown), ...typed.filter((word) => shown.has(stem(word)))])],
       score,
     };
   }

@@ -1,5 +1,6 @@
 /* The list of what was found, in a dialog or on the page for searching. Results are links: Tab and
-   the arrow keys reach them, Enter opens one, and a new tab does too. */
+   the arrow keys reach them, Enter opens one, and a new tab does too. On a touch screen the button
+   shows the list. The last question is kept for the tab: whoever comes back finds it there. */
 Find.panel = function (region) {
   "use strict";
 
@@ -9,7 +10,23 @@ Find.panel = function (region) {
   const list = region.querySelector(".search-results");
   const count = region.querySelector(".search-count");
   const root = form.getAttribute("action").replace(/search\.html$/, "");
+  const touch = matchMedia("(hover: none)").matches;
+  const KEPT = "asked";
   let saying = 0;
+
+  function keep(question) {
+    try {
+      sessionStorage.setItem(KEPT, question);
+    } catch (blocked) {}
+  }
+
+  function kept() {
+    try {
+      return sessionStorage.getItem(KEPT) || "";
+    } catch (blocked) {
+      return "";
+    }
+  }
 
   function element(name, className, ...children) {
     const made = document.createElement(name);
@@ -53,6 +70,18 @@ Find.panel = function (region) {
     document.dispatchEvent(new CustomEvent("mark", { detail: { words: hit.words, anchor: link.hash.slice(1) } }));
   }
 
+  /* What to do where nothing is found. */
+  function nothing() {
+    const faq = book.pages.find((page) => page.href.endsWith("-faq.html"));
+    const said = ["Nothing found. The book has no such word: try another"];
+    if (faq) {
+      const link = element("a", "", faq.title.toLowerCase());
+      link.href = root + faq.href;
+      said.push(", or the ", link);
+    }
+    return [...said, "."];
+  }
+
   function show() {
     const question = field.value.trim();
     const hits = question ? Find.search(book, field.value) : [];
@@ -60,17 +89,22 @@ Find.panel = function (region) {
     list.scrollTop = 0;
     clearTimeout(saying);
     const places = hits.length === 1 ? "1 place" : `${hits.length} places`;
-    const text = hits.length ? `${places}. Arrow keys choose, Enter opens.` : "Nothing found.";
-    saying = setTimeout(() => (count.textContent = question ? text : ""), 250); // not at each letter
+    const keys = touch ? "" : " Arrow keys choose, Enter opens.";
+    const said = hits.length ? [`${places}.${keys}`] : nothing();
+    saying = setTimeout(() => count.replaceChildren(...(question ? said : [])), 250); // not at each letter
   }
 
   const links = () => Array.from(list.querySelectorAll("a"));
-  field.addEventListener("input", show);
+  field.addEventListener("input", () => {
+    show();
+    keep(field.value.trim());
+  });
   form.addEventListener("submit", (press) => {
     press.preventDefault();
     show();
     const [first] = links();
-    if (first) first.click();
+    if (touch) field.blur(); // the keyboard makes room for the list
+    else if (first) first.click();
   });
   region.addEventListener("keydown", (press) => {
     if (press.isComposing) return;
@@ -83,5 +117,10 @@ Find.panel = function (region) {
     if (to < 0) field.focus();
     else all[Math.min(to, all.length - 1)].focus();
   });
+  if (field.value) keep(field.value.trim()); // typed while the scripts were loaded
+  else if (kept()) {
+    field.value = kept();
+    field.select(); // the next letter replaces it
+  }
   show();
 };

@@ -73,6 +73,28 @@ def test_a_hit_shows_the_words_around_its_match(engine):
     assert hit["href"].endswith("#relatives")
 
 
+def test_a_list_holds_all_that_a_word_stands_in(engine):
+    places = [hit["page"] for hit in engine.search("overfitting")]
+    assert {"Glossary", "Training", "Questions and answers"} <= set(places)
+    assert "Movie reviews: RNN against LSTM" in places
+
+
+def test_the_page_of_the_glossary_is_not_found_by_each_of_its_terms(engine):
+    for term in ("overfitting", "perplexity", "dropout"):
+        assert "Glossary > Glossary" not in [
+            f"{hit['page']} > {hit['title']}" for hit in engine.search(term)
+        ]
+
+
+def test_small_words_are_not_marked(engine):
+    hits = engine.search("loss does not decrease")
+    assert not {"does", "not"} & {word for hit in hits for word in hit["words"]}
+
+
+def test_a_stem_is_not_cut_again(engine):
+    assert engine.search("embed", 1)[0]["title"] == "embedding"
+
+
 def test_a_question_of_small_words_or_of_none_finds_no_fault(engine):
     assert engine.search("") == []
     assert engine.search("%&/ …") == []
@@ -94,7 +116,7 @@ def test_every_entry_leads_to_a_place_in_its_page(book, site):
 def test_every_page_with_text_is_in_the_index(book, site):
     without = {"genindex.html", "search.html"}
     assert {page["href"] for page in book["pages"]} == set(names(site)) - without
-    assert {entry["kind"] for entry in book["entries"]} == {"section", "glossary", "source"}
+    assert {entry["kind"] for entry in book["entries"]} == {"section", "glossary", "source", "name"}
 
 
 def test_entries_hold_text_and_code_but_no_tags_formulas_or_answers(book):
@@ -154,6 +176,19 @@ def test_another_minisearch_is_refused(monkeypatch, tmp_path):
     monkeypatch.setattr(site_search, "SCRIPTS", tmp_path)
     with pytest.raises(SystemExit, match="not the file"):
         site_search.minisearch()
+
+
+def test_a_name_of_the_api_is_an_entry_of_its_own():
+    html = """<article><section id="api"><h1>API</h1><div><p>All of them.</p>
+    <h3 class="rubric" id="f"><span id="api-f"></span>f</h3><p>One<br>two.</p><p>Three.</p>
+    <h3 class="rubric" id="g">g</h3><p>Four.</p></div></section></article>"""
+    page = site_pages.BeautifulSoup(html, "html.parser")
+    top, *names = site_search.of_page(page, [])["entries"]
+    assert top["text"] == "All of them."
+    assert [(n["anchor"], n["title"], n["text"], n["kind"]) for n in names] == [
+        ("f", "f", "One two.\nThree.", "name"),
+        ("g", "g", "Four.", "name"),
+    ]
 
 
 def test_a_section_keeps_to_itself():

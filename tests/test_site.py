@@ -372,6 +372,26 @@ def test_arrow_keys_choose_and_escape_goes_back(browser, site):
         assert seen.complaints() == []
 
 
+def test_on_a_touch_screen_the_button_shows_the_list_and_the_question_is_kept(browser, site):
+    touch = {"has_touch": True, "is_mobile": True}
+    with visit(browser, (site / CHAPTER).as_uri(), size=PHONE, **touch) as seen:
+        page = seen.page
+        page.get_by_role("button", name=re.compile("^Search")).locator("visible=true").click()
+        hits = ask(page, "gru vs lstm")
+        until(page, "document.querySelector('.search-count').textContent !== ''")
+        assert "keys" not in page.locator("#pst-search-dialog .search-count").inner_text()
+        page.locator("#pst-search-dialog button[type=submit]").click()
+        assert hits.first.is_visible()
+        assert page.url.endswith(CHAPTER)
+        hits.first.click()
+        page.wait_for_url("**/*-faq.html#*")
+        page.go_back()
+        page.get_by_role("button", name=re.compile("^Search")).locator("visible=true").click()
+        until(page, "document.querySelectorAll('.search-hit').length > 0")
+        assert page.get_by_role("searchbox").input_value() == "gru vs lstm"
+        assert seen.complaints() == []
+
+
 def test_a_hit_on_the_page_that_is_open_does_not_load_it_again(browser, site):
     with visit(browser, (site / CHAPTER).as_uri()) as seen:
         page = seen.page
@@ -393,6 +413,9 @@ def test_search_is_for_everyone(browser, site):
         seen.page.keyboard.press("/")
         ask(seen.page, "teacher forcing")
         seen.page.wait_for_timeout(400)
+        assert from_all_sides(seen.page) == ([], [])
+        seen.page.locator("#pst-search-dialog input").fill("xqzzy")
+        seen.page.wait_for_selector("text=Nothing found.")
         assert from_all_sides(seen.page) == ([], [])
     url = (site / "chapters/11-sequence-to-sequence.html").as_uri()
     with visit(browser, f"{url}?mark=teacher+forcing#attention", reduced_motion="reduce") as seen:

@@ -1,9 +1,9 @@
 """The search of the book: its entries, taken from the built pages, and their index as a script.
 
-An entry is a section, a term of the glossary or a source. Each page gives its entries when it is
-corrected (site_pages.py). When all are there, `write` puts find/ into the book: the scripts of
-find/ in the repository, the stemmer of Sphinx, and index.js, which holds entries, synonyms and the
-index that MiniSearch made of them. A page loads them when its reader searches
+An entry is a section, a term of the glossary, a source or a name in the API. Each page gives its
+entries when it is corrected (site_pages.py). When all are there, `write` puts find/ into the book:
+the scripts of find/ in the repository, the stemmer of Sphinx, and index.js, which holds entries,
+synonyms and the index that MiniSearch made of them. A page loads them when its reader searches
 (_static/unrolled.js).
 """
 
@@ -51,7 +51,9 @@ def of_page(page: BeautifulSoup, stash: list[str]) -> dict[str, Any]:
     heading = None if article is None else article.select_one("h1")
     if article is None or heading is None:
         return {"title": "", "number": "", "entries": []}
-    skipped = {id(tag) for tag in article.select(SKIPPED)}
+    names = article.select("h3.rubric[id]")  # of functions and classes
+    apart = [tag for name in names for tag in [name, *under(name)]]
+    skipped = {id(tag) for tag in [*article.select(SKIPPED), *apart]}
     number = heading.select_one(".section-number")
     reader = Reader(skipped, stash)
     title = reader.line(heading)
@@ -64,8 +66,20 @@ def of_page(page: BeautifulSoup, stash: list[str]) -> dict[str, Any]:
         entries.append(reader.entry(term.find_next_sibling("dd") or term, "glossary", term))
     for source in article.select("div.citation[id]"):
         entries.append(reader.entry(source, "source", None))
+    for name in names:
+        entries.append(reader.name(name))
     shown = "" if number is None else number.get_text(strip=True).rstrip(".")
     return {"title": title, "number": shown, "entries": entries}
+
+
+def under(name: Tag) -> list[Tag]:
+    """What follows the heading of a name in its section, up to the next name."""
+    found = []
+    for tag in name.find_next_siblings():
+        if tag.name == "section" or "rubric" in (tag.get("class") or ()):
+            break
+        found.append(tag)
+    return found
 
 
 class Reader:
@@ -80,7 +94,7 @@ class Reader:
         named = tag if kind in ("section", "source") or head is None else head
         code: list[str] = []
         text = "".join(self.pieces(tag, head, code))
-        inside = [inner for inner in tag.find_all(id=True) if inner.name != "section"]
+        inside = [inner for inner in tag.find_all(id=True) if inner.name not in ("section", "dt")]
         ids = [str(inner["id"]) for inner in inside if inner.find_parent("section") is tag]
         name = "" if head is None else self.line(head)
         return {
@@ -90,6 +104,19 @@ class Reader:
             "code": lines("\n".join(code)),
             "kind": kind,
             "ids": sorted({str(named["id"]), *ids}),
+        }
+
+    def name(self, head: Tag) -> Entry:
+        """The entry of a function or class."""
+        code: list[str] = []
+        text = "\n".join("".join(self.pieces(tag, None, code)) for tag in under(head))
+        return {
+            "anchor": str(head["id"]),
+            "title": self.line(head),
+            "text": lines(text),
+            "code": lines("\n".join(code)),
+            "kind": "name",
+            "ids": [str(head["id"])],
         }
 
     def line(self, tag: Tag) -> str:
@@ -114,6 +141,8 @@ class Reader:
                 yield "\n"
                 yield from self.pieces(child, head, code)
                 yield "\n"
+            elif child.name == "br":
+                yield " "
             elif child.name in ("td", "th"):
                 yield from self.pieces(child, head, code)
                 yield " "
