@@ -128,13 +128,16 @@
         const copy = picture.cloneNode();
         ["id", "style", "width", "height"].forEach((key) => copy.removeAttribute(key));
         box.setAttribute("aria-label", name);
-        const pan = Object.assign(document.createElement("div"), { className: "figure-pan", tabIndex: 0 });
-        pan.setAttribute("role", "group");
-        pan.setAttribute("aria-label", `${name}, enlarged`);
+        const pan = Object.assign(document.createElement("div"), { className: "figure-pan" });
         pan.append(copy);
         box.append(pan, close);
         button.focus(); // where the focus returns to
         box.showModal();
+        if (pan.scrollWidth > pan.clientWidth || pan.scrollHeight > pan.clientHeight) {
+          pan.tabIndex = 0;
+          pan.setAttribute("role", "group");
+          pan.setAttribute("aria-label", `${name}, enlarged`);
+        }
         close.focus();
       };
       button.addEventListener("click", open);
@@ -145,18 +148,7 @@
     });
   }
 
-  /* A box with more to the right of what it shows is marked, and has a shadow at that edge. */
-  function edges() {
-    const BOXES = "pre, .pst-scrollable-table-container, div.math, div.math > mjx-container";
-    const look = (box) => box.toggleAttribute("data-more", box.scrollLeft + box.clientWidth < box.scrollWidth - 1);
-    const sizes = new ResizeObserver((changes) => changes.forEach((change) => look(change.target)));
-    all(BOXES, one("main")).forEach((box) => sizes.observe(box));
-    const scrolled = (event) => event.target.matches && event.target.matches(BOXES) && look(event.target);
-    document.addEventListener("scroll", scrolled, { capture: true, passive: true });
-  }
-
   turning();
   place();
   large();
-  edges();
 })();

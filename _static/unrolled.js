@@ -231,16 +231,19 @@
     });
   }
 
-  /* What scrolls inside the page can be reached, and so scrolled, by keyboard. */
+  /* What scrolls inside the page can be reached, and so scrolled, by keyboard. It is marked while there
+     is more to the right of what it shows, and has a shadow at that edge. */
   function scrollers() {
     const kinds = [
       ["pre", "Code"],
       [".pst-scrollable-table-container", "Table"],
       ["div.math, div.math > mjx-container", "Equation"],
     ];
+    const more = (box) => box.toggleAttribute("data-more", box.scrollLeft + box.clientWidth < box.scrollWidth - 1);
     const look = () =>
       kinds.forEach(([selector, name]) =>
         all(selector, one("main")).forEach((box) => {
+          more(box);
           if (box.scrollWidth > box.clientWidth + 1) {
             box.tabIndex = 0;
             box.setAttribute("role", "group");
@@ -257,6 +260,8 @@
     };
     addEventListener("resize", soon);
     document.addEventListener("toggle", soon, true);
+    const scrolled = ({ target }) => kinds.some(([selector]) => target.matches && target.matches(selector)) && more(target);
+    document.addEventListener("scroll", scrolled, { capture: true, passive: true });
     if (document.fonts) document.fonts.ready.then(look);
     look();
   }

@@ -11,7 +11,7 @@ Find.panel = function (region) {
   const count = region.querySelector(".search-count");
   const root = form.getAttribute("action").replace(/search\.html$/, "");
   const touch = matchMedia("(hover: none)").matches;
-  const KEPT = "asked";
+  const KEPT = `unrolled-asked ${new URL(root || ".", location.href).pathname}`;
   let saying = 0;
 
   function keep(question) {
@@ -103,8 +103,8 @@ Find.panel = function (region) {
     press.preventDefault();
     show();
     const [first] = links();
-    if (touch) field.blur(); // the keyboard makes room for the list
-    else if (first) first.click();
+    if (!touch && first) first.click();
+    if (touch && first) first.focus(); // the keyboard makes room for the list
   });
   region.addEventListener("keydown", (press) => {
     if (press.isComposing) return;

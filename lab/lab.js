@@ -550,8 +550,11 @@
     for (const id of ["play", "step", "unit", "alone", "filler", "link", "python"]) {
       $(id).disabled = none;
     }
-    $("shift").disabled = state.hold.f !== null;
-    $("shift-why").hidden = state.hold.f === null;
+    const held = state.hold.f !== null;
+    $("shift").disabled = held;
+    $("shift-why").hidden = !held;
+    if (held) $("shift").setAttribute("aria-describedby", "lab-shift-why");
+    else $("shift").removeAttribute("aria-describedby");
     const off = { back: none || state.step === 0, on: none || state.step === lastStep() };
     off.fix = !isBroken();
     for (const [id, idle] of Object.entries(off)) $(id).setAttribute("aria-disabled", idle);

@@ -24,6 +24,8 @@ Run.exercises = (function () {
     return lines;
   }
 
+  const pending = (box) => ["waiting", "running"].includes(box.dataset.state);
+
   function build(box) {
     const label = box.dataset.exercise;
     const exercise = Run.chapter.exercises[label];
@@ -57,28 +59,32 @@ Run.exercises = (function () {
     });
     hint.setAttribute("aria-expanded", "false");
     check.addEventListener("click", () => {
-      out.reset();
-      says.replaceChildren();
+      if (pending(box)) return;
       waits.textContent = "waits";
-      box.dataset.state = "running";
+      box.dataset.state = "waiting";
       const report = (text, share) => {
+        if (!pending(box)) return;
         waits.textContent = `${text} …${share ? ` ${Math.round(100 * share)} %` : ""}`;
         Run.page.report(text, share);
       };
       const progress = (text) => {
+        if (!pending(box)) return;
         waits.textContent = text;
       };
       const task = async (now) => {
+        out.reset();
+        says.replaceChildren();
+        box.dataset.state = "running";
         await Run.python.start(report);
         const broken = await Run.page.above(exercise.cells[0], now, progress);
         if (broken) return { failed: { kind: "Not checked", text: broken } };
         report("Checking your answer", null);
         const call = { answer: editor.text(), solution: exercise.solution, wanted: exercise.wanted };
         return Run.python.call("check", call, (kind, content) => {
-          if (box.dataset.state === "running" && ["stdout", "stderr"].includes(kind)) out.add(kind, content);
+          if (pending(box) && ["stdout", "stderr"].includes(kind)) out.add(kind, content);
         });
       };
-      Run.page.queue(task, check).then((result) => {
+      Run.page.queue(task, () => check).then((result) => {
         if (!result) return;
         waits.textContent = "";
         says.replaceChildren(...told(exercise, result));
@@ -86,7 +92,7 @@ Run.exercises = (function () {
         dispatchEvent(new Event("resize")); // what scrolls is marked anew (unrolled.js)
       });
     });
-    open.set(box, { editor, out, says, hinted, waits });
+    open.set(box, { editor, out, says, hint, hinted, waits });
   }
 
   return {
@@ -95,18 +101,22 @@ Run.exercises = (function () {
     },
     halt() {
       open.forEach(({ waits }, box) => {
-        if (box.dataset.state === "running") waits.textContent = "stopped";
+        if (pending(box)) waits.textContent = "stopped";
         box.dataset.state = "";
       });
     },
     reset() {
-      open.forEach(({ editor, out, says, hinted, waits }) => {
+      open.forEach(({ editor, out, says, hint, hinted, waits }) => {
         editor.set("");
         out.reset();
         says.replaceChildren();
         waits.textContent = "";
         hinted.hidden = true;
+        hint.setAttribute("aria-expanded", "false");
       });
     },
+
+    /* Whether an answer stands in a box. */
+    written: () => [...open.values()].some(({ editor }) => editor.text()),
   };
 })();

@@ -10,7 +10,7 @@ Run.page = (function () {
   let work = Promise.resolve(); // what is being run, and waits to be
   let turn = 0; // grows when everything is stopped: what belongs to an earlier turn gives up
   let busy = 0;
-  let asker = null; // the button that asked last; it has the focus when Stop goes
+  let asker = null; // gives the button that asked last; it has the focus when Stop goes
   let ending = ""; // what the panel says when all is done, or was stopped
 
   /* The panel: what is happening, Stop, Reset. */
@@ -29,17 +29,17 @@ Run.page = (function () {
     panel.hidden = false;
     const whole = share === undefined ? text : `${text} …`;
     if (says.textContent !== whole) says.textContent = whole;
+    says.title = whole; // its one line may be cut
     bar.hidden = typeof share !== "number";
     if (!bar.hidden) bar.value = share;
   }
-
-  const ENDS = { done: "has run", failed: "failed", partly: "ran in part" };
 
   function tell(cell, state, text) {
     if (!cell.box) return;
     cell.box.dataset.state = state;
     cell.box.querySelector(".run-says").textContent = text;
-    if (state in ENDS) ending = `${cell.data.label} ${ENDS[state]}`;
+    if (state === "done") ending = `${cell.data.label} has run`;
+    if (["failed", "partly"].includes(state)) ending = `${cell.data.label}: ${text}`;
   }
 
   function outputs(cell) {
@@ -93,6 +93,7 @@ Run.page = (function () {
     mark(cell, 0);
     await Run.python.start(report);
     await Run.python.need(needed(cell), report);
+    if (turn !== now) throw new Error("stopped");
     report(`Running ${data.label}`, null);
     const out = outputs(cell);
     if (out) out.begin();
@@ -176,7 +177,7 @@ Run.page = (function () {
   }
 
   /* Do something with Python when what was asked for before is done; one failure ends all.
-     from: the button that asked for it. */
+     from(): the button that asked for it. */
   function queue(task, from) {
     const now = turn;
     busy += 1;
@@ -194,7 +195,7 @@ Run.page = (function () {
       .then(() => {
         busy -= 1;
         if (busy) return;
-        if (document.activeElement === stopping && asker) asker.focus({ preventScroll: true });
+        if (document.activeElement === stopping && asker) asker().focus({ preventScroll: true });
         stopping.hidden = true;
         panel.classList.add("run-idle");
         report(ending || "Python is ready");
@@ -218,19 +219,25 @@ Run.page = (function () {
 
   const buttons = (cell) => ["run-do", "run-edit"].map((name) => cell.box.querySelector(`.${name}`));
 
+  /* The button of a cell that gets the focus: Run, where it can run. */
+  function button(cell) {
+    const [run, change] = buttons(cell);
+    return run.hidden ? change : run;
+  }
+
   /* An editor in the place of the cell's code. */
   function edit(number, focus = true) {
     const cell = cells[number];
     if (!cell.editor) {
       const code = cell.box.querySelector(".cell_input div.highlight");
-      const [run, change] = buttons(cell);
+      const change = buttons(cell)[1];
       const folded = code.closest("details");
       if (folded) folded.open = true;
       mark(cell, 0);
       cell.editor = Run.editor.make(cell.text, `Code of ${cell.data.label}`, {
         changed: (text) => write(cell, text),
         run: () => press(number),
-        leave: () => (run.hidden ? change : run).focus(),
+        leave: () => button(cell).focus(),
       });
       code.hidden = true;
       code.after(cell.editor.box);
@@ -263,42 +270,40 @@ Run.page = (function () {
       cell.editor = null;
     }
     write(cell, cell.data.source);
-    if (!["running", "waiting"].includes(cell.box.dataset.state)) clear(cell);
+    const busy = ["running", "waiting"].includes(cell.box.dataset.state);
+    if (!busy && cell.ran !== cell.data.source) clear(cell);
   }
 
   function press(number) {
     const cell = cells[number];
     if (cell.data.needs && cell.text === cell.data.source) return Promise.resolve();
     tell(cell, "waiting", "waits");
-    const [run, change] = buttons(cell);
-    return queue((now) => runWith(number, now), run.hidden ? change : run);
+    return queue((now) => runWith(number, now), () => button(cell));
   }
 
   function reset() {
     halt("This page is as the book has it");
     cells.forEach((cell) => {
-      if (!cell.box) return;
-      original(cell);
-      clear(cell);
+      if (cell.box) original(cell); // nothing has run since `halt`, so it is cleared, too
     });
     if (Run.exercises) Run.exercises.reset();
     Run.edits.forget();
   }
 
-  stopping.addEventListener("click", () =>
-    halt("Stopped: Run begins again from the top"),
-  );
+  stopping.addEventListener("click", () => halt("Stopped: Run begins again from the top"));
   /* Reset asks where something would be lost: its second press resets. */
   const RESET = [resetting.textContent, "Reset: edits and answers are lost"];
   resetting.addEventListener("click", () => {
-    const changed = cells.some(({ data, text }) => text !== data.source) || Object.keys(Run.edits.all()).length;
-    if (!changed || resetting.textContent === RESET[1]) {
+    const edited = cells.some(({ data, text }) => text !== data.source);
+    const answered = Object.keys(Run.edits.all()).length || (Run.exercises && Run.exercises.written());
+    if (!(edited || answered) || resetting.textContent === RESET[1]) {
       resetting.textContent = RESET[0];
       reset();
       return;
     }
     resetting.textContent = RESET[1];
     resetting.focus();
+    report("Edits and answers will be lost: press Reset again");
   });
   resetting.addEventListener("blur", () => {
     resetting.textContent = RESET[0];

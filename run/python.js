@@ -13,6 +13,7 @@ Run.python = (function () {
   let given = new Map(); // name of a file or package -> promise: the worker has it
   let calls = new Map(); // number of a call -> what waits for it
   let last = 0;
+  let life = 0; // grows when Python is stopped: what was begun before gives up
 
   function bytes(base64) {
     const letters = atob(base64);
@@ -88,29 +89,33 @@ Run.python = (function () {
     /* Start Python, unless it runs; `report(text, share)` is told what happens. */
     start(report) {
       if (!started) {
+        const mine = life;
         const names = Run.manifest.groups.python;
         const what = `Python, NumPy and the book's library, ${megabytes(names)} MB`;
         started = (async () => {
           report(`Loading ${what}`, 0);
-          const found = await files(names, (share) => report(`Loading ${what}`, share));
+          const found = await files(names, (share) => life === mine && report(`Loading ${what}`, share));
+          if (life !== mine) throw new Error("stopped");
           report("Starting Python", null);
           open();
           await call("start", { files: found, numpy: true });
         })();
-        started.catch(() => this.stop());
+        started.catch(() => life === mine && this.stop());
       }
       return started;
     },
 
     /* Give the worker Matplotlib, or files of the book, before code that asks for them runs. */
     async need(names, report) {
+      const mine = life;
       for (const name of names) {
         if (!given.has(name)) {
           const group = Run.manifest.groups[name];
           const wanted = group || [name];
           const what = `${group ? "Matplotlib" : name.replace(/\.zip$/, "")}, ${megabytes(wanted)} MB`;
           report(`Loading ${what}`, 0);
-          const found = await files(wanted, (share) => report(`Loading ${what}`, share));
+          const found = await files(wanted, (share) => life === mine && report(`Loading ${what}`, share));
+          if (life !== mine) throw new Error("stopped");
           given.set(name, call("give", { files: found, load: group ? name : null }));
         }
         await given.get(name);
@@ -121,6 +126,7 @@ Run.python = (function () {
 
     /* End the worker, and what it computes and remembers with it. */
     stop() {
+      life += 1;
       if (worker) worker.terminate();
       const waiting = [...calls.values()];
       [worker, started, given, calls] = [null, null, new Map(), new Map()];

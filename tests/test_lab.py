@@ -401,8 +401,12 @@ def test_the_lines_of_a_step_compute_to_what_they_say(page):
 
 @pytest.mark.parametrize("gate", "fioc")
 def test_no_label_of_a_panel_is_cut_off(page, gate):
-    edge = "(map) => map.getContext('2d').getImageData(0, 0, 2, map.height).data.some(Boolean)"
-    assert not page.locator(f"#lab-map-{gate}").evaluate(edge)
+    painted = (
+        "(map, [x, n]) => map.getContext('2d').getImageData(x, 0, n, map.height).data.some(Boolean)"
+    )
+    panel = page.locator(f"#lab-map-{gate}")
+    assert not panel.evaluate(painted, [0, 2])
+    assert panel.evaluate(painted, [2, 40])  # the labels
 
 
 def test_the_keyboard_reaches_every_step_unit_and_switch(page):

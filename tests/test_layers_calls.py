@@ -260,9 +260,15 @@ def test_work_is_spread_over_threads():
             return k, (rows.start, rows.stop)
 
         assert threads.in_chunks(work, batch) == list(enumerate(expected))
+    assert threads.in_chunks(lambda k, rows: rows, 32, 1) == [slice(0, 32)]
     threads.set_threads(1)
     names = threads.in_chunks(lambda k, rows: threading.current_thread().name, 128)
     assert names == [threading.current_thread().name] * 2
+
+
+def test_each_engine_says_how_a_small_batch_is_cut(engine):
+    _, cache = layers.LSTM(3).forward(np.ones((32, 5, 2)))
+    assert len(cache.rest.chunks) == {"plain": 1, "compiled": 2}[engine]
 
 
 @pytest.mark.parametrize("T", [1, 32, 33, 100])

@@ -84,9 +84,8 @@ def write(page, number, text):
 def reset(page):
     """Reset the page; where there are edits or answers, that takes a second press."""
     page.get_by_role("button", name="Reset this page").click()
-    again = page.get_by_role("button", name="Reset: edits and answers are lost")
-    if again.count():
-        again.click()
+    if page.locator("article textarea").count():
+        page.locator(".run-panel button").last.click()
 
 
 def says(page, number):
@@ -165,7 +164,8 @@ def test_every_cell_gives_its_stored_output_and_memory_is_bounded(browser, runs,
         if MEASURING:
             keep(stem(name), took)
         assert max(memory) < MEMORY
-        assert memory[-1] < 1.5 * memory[0]
+        if PASSES > 1:
+            assert memory[-1] < 1.5 * memory[0]
         assert seen.complaints() == []
 
 
@@ -240,14 +240,16 @@ def test_edit_leaves_the_page_where_it_is(runs, page):
     cells = [c for c in known(runs, stem(ONE))["cells"] if c["kind"] == "cell"]
     longest = max(cells, key=lambda c: c["source"].count("\n"))["number"]
     page.evaluate("() => Run.ready()")
-    page.set_viewport_size({"width": 1280, "height": 300})  # the cell is higher than the window
     button = cell(page, longest).locator(".run-edit")
-    button.evaluate("button => button.scrollIntoView({block: 'center'})")
-    before = button.bounding_box()["y"]
-    button.evaluate("button => button.click()")
-    assert page.evaluate("document.activeElement.tagName") == "TEXTAREA"
-    assert abs(button.bounding_box()["y"] - before) < 50
-    page.set_viewport_size({"width": 1280, "height": 900})
+    try:
+        page.set_viewport_size({"width": 1280, "height": 300})  # the cell is higher than the window
+        button.evaluate("button => button.scrollIntoView({block: 'center'})")
+        before = button.bounding_box()["y"]
+        button.evaluate("button => button.click()")
+        assert page.evaluate("document.activeElement.tagName") == "TEXTAREA"
+        assert abs(button.bounding_box()["y"] - before) < 50
+    finally:
+        page.set_viewport_size({"width": 1280, "height": 900})
 
 
 def test_edits_survive_a_reload_until_reset(page):

@@ -159,7 +159,7 @@ class Cell:
     shown: list[str] = field(default_factory=list)  # its stored tables, as Markdown
     compared: bool = True  # whether its output is the same on every machine
     hint: str = ""  # of the exercise: the cell's metadata may hold one
-    answer: list[str] | str = ""  # names for an answer: the metadata may hold them; [] for none
+    answer: list[str] | None = None  # what an answer defines, where the metadata say; [] for none
     seconds: float = 0  # that it took in a page, where it took long
 
     @property
@@ -194,7 +194,7 @@ def cells_of(twin: NotebookNode) -> list[Cell]:
                 shown=[o["text/markdown"] for o in outputs if "text/markdown" in o],
                 compared="nbval-ignore-output" not in tags,
                 hint=cell.metadata.get("hint", ""),
-                answer=cell.metadata.get("answer", ""),
+                answer=cell.metadata.get("answer"),
             )
         )
     look_for_needs(cells)

@@ -231,7 +231,7 @@ def chapter(name: str, cells: list[Cell]) -> str:
         cell.seconds = took.get(cell.id, 0)
         number += cell.visible
         label = f"cell {number}" if cell.visible else f"hidden cell after {number}"
-        known = {key: value for key, value in vars(cell).items() if value not in ("", 0, [])}
+        known = {key: value for key, value in vars(cell).items() if value not in ("", 0, [], None)}
         entries.append({**known, "number": cell.number, "label": label})
     value = {"name": name, "cells": entries, "exercises": exercises(cells)}
     return f"Run.chapter = {json.dumps(value, ensure_ascii=False, separators=(',', ':'))};\n"
@@ -246,8 +246,8 @@ def exercises(cells: list[Cell]) -> dict[str, dict[str, Any]]:
         if any(cell.needs for cell in solution):
             continue
         asserted = [a for s in ast.parse(text).body for a in page_names.assertions(s)]
-        named = [list(cell.answer) for cell in solution if cell.answer != ""]
-        wanted = named[0] if named else page_names.wanted(text)
+        named = (cell.answer for cell in solution if cell.answer is not None)
+        wanted = next(named, page_names.wanted(text))
         if asserted and wanted:
             numbers = [cell.number for cell in solution]
             hint = next((cell.hint for cell in solution if cell.hint), hint_from(text, wanted))

@@ -16,7 +16,7 @@ NAMES = ("plain", "compiled")
 
 
 class Engine(NamedTuple):
-    """The functions that have a compiled twin."""
+    """The functions that have a compiled twin, and how layers cut a batch for them."""
 
     name: str
     forward: Callable[..., Any]
@@ -43,7 +43,12 @@ def _compiled() -> Engine:
 
     threads.libraries_changed()  # SciPy brought a BLAS of its own
     return Engine(
-        "compiled", kernels.forward, kernels.backward, kernels.split_gates, kernels.sum_by_id, 2
+        "compiled",
+        kernels.forward,
+        kernels.backward,
+        kernels.split_gates,
+        kernels.sum_by_id,
+        threads.PARTS,
     )
 
 

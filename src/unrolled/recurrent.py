@@ -30,7 +30,7 @@ from unrolled.activations import Array, sigmoid, sigmoid_derivative, tanh, tanh_
 from unrolled.buffers import empty
 
 Arrays = list[Array]
-FLUSH_STEPS = 8  # a gradient that has faded is set to 0 at every so many steps, which is enough
+FLUSH_STEPS = 8  # a gradient that has faded is set to 0 at every so many steps
 
 
 class Cell(NamedTuple):
@@ -379,7 +379,8 @@ def flushed(gradient: Array, smallest: Any) -> Array:
     """The gradient, with 0 in place of numbers below `flush_limit`, which would soon be subnormal.
 
     Over a subnormal number, below 2^-126 in float32, a processor takes far longer. A gradient that
-    fades over the steps gets there; so it ends 26 powers of 2 before.
+    fades over the steps gets there; so it ends 26 powers of 2 before. (One that fades faster than
+    that within FLUSH_STEPS steps is subnormal for a few of them, which only takes longer.)
     """
     return np.where(np.abs(gradient) < smallest, 0, gradient)
 

@@ -11,7 +11,8 @@ from typing import Any
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 ROWS = 64  # examples that a thread takes at a time: their gates fit its cache
-FEWEST = 8  # where a smaller batch is cut, its chunks have no fewer
+PARTS = 2  # a smaller batch is cut into so many, but
+FEWEST = 8  # into chunks of no fewer rows
 SMALL = 2**16  # elements that are not worth a second thread
 _threads = 1
 
@@ -116,11 +117,11 @@ def side_by_side(work: Callable[[slice], Any], n: int) -> None:
         list(_pool(_threads, os.getpid()).map(work, parts))
 
 
-def in_chunks(work: Callable[[int, slice], Any], batch: int, parts: int = 2) -> list[Any]:
+def in_chunks(work: Callable[[int, slice], Any], batch: int, parts: int = PARTS) -> list[Any]:
     """[work(k, rows) for each chunk k of the rows of a batch], with one BLAS thread each.
 
-    A batch of ROWS or fewer is cut into so many `parts`. The chunks do not follow from the number
-    of threads, so sums over them do not depend on it.
+    A batch of ROWS or fewer is cut into at most so many `parts`, of at least FEWEST rows. The
+    chunks do not follow from the number of threads, so sums over them do not depend on it.
     """
     size = min(ROWS, max(FEWEST, -(-batch // parts)))
     chunks = [slice(start, min(start + size, batch)) for start in range(0, batch, size)]

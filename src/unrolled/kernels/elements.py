@@ -139,7 +139,7 @@ def _flushed_float64(a: Any) -> Any:
 
 
 def flushed(a: Any) -> Any:
-    """The gradient a, or 0 where it would soon be subnormal, as in `recurrent.flushed`."""
+    """The gradient a, or 0 where it would soon be subnormal, as `recurrent.flushed`; every step."""
     return _flushed_float32(a) if isinstance(a, np.float32) else _flushed_float64(a)
 
 

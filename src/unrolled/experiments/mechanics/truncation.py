@@ -102,8 +102,8 @@ def cost(settings: Settings, piece: int) -> dict[str, float]:
     does not; each piece is forgotten after its update.
     """
 
-    def learn_piece(x: Array, state: Any) -> list[Array]:
-        (y, *state), cache = layer.forward(x, initial_state=state)
+    def learn_piece(x: Array, before: list[Array] | None) -> list[Array]:
+        (y, *state), cache = layer.forward(x, initial_state=before)
         layer.backward(np.ones_like(y), cache)
         return list(state)
 
