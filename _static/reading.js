@@ -128,16 +128,13 @@
         const copy = picture.cloneNode();
         ["id", "style", "width", "height"].forEach((key) => copy.removeAttribute(key));
         box.setAttribute("aria-label", name);
-        const pan = Object.assign(document.createElement("div"), { className: "figure-pan" });
+        const pan = Object.assign(document.createElement("div"), { className: "figure-pan", tabIndex: 0 });
+        pan.setAttribute("role", "group");
+        pan.setAttribute("aria-label", `${name}, enlarged`);
         pan.append(copy);
         box.append(pan, close);
         button.focus(); // where the focus returns to
         box.showModal();
-        if (pan.scrollWidth > pan.clientWidth || pan.scrollHeight > pan.clientHeight) {
-          pan.tabIndex = 0;
-          pan.setAttribute("role", "group");
-          pan.setAttribute("aria-label", `${name}, enlarged`);
-        }
         close.focus();
       };
       button.addEventListener("click", open);
