@@ -112,13 +112,14 @@ var Find = (function () {
     return found;
   }
 
-  /* The words of a text that say something of its subject, as one text. A plural is no other subject. */
+  /* The words of a text that say something of its subject. */
+  function telling(text) {
+    return words(text).map(({ word }) => word).filter((word) => !SMALL.has(word));
+  }
+
+  /* The same as one text. A plural is no other subject. */
   function subject(text) {
-    const all = words(text).map(({ word }) => word);
-    return all
-      .filter((word) => !SMALL.has(word))
-      .map((word) => word.replace(/s$/, ""))
-      .join(" ");
+    return telling(text).map((word) => word.replace(/s$/, "")).join(" ");
   }
 
   /* The names from code in a question, such as lstm_step, layers.SimpleRNN or fit(). */
@@ -138,7 +139,7 @@ var Find = (function () {
   /* The entries that answer a question, the best first. */
   function search(book, question, most = 30) {
     const asked = ideas(question, book.table);
-    const typed = words(question).map(({ word }) => word).filter((word) => !SMALL.has(word));
+    const typed = telling(question);
     const topic = subject(question);
     const names = codeNames(question);
     const open = !/\s$/.test(question); // the last word may not be whole yet
