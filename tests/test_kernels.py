@@ -8,6 +8,7 @@
 
 import ast
 import itertools
+import math
 import os
 import shutil
 import subprocess
@@ -22,8 +23,10 @@ from threadpoolctl import threadpool_limits
 from unrolled import recurrent
 
 pytest.importorskip("numba")
+import numba
+
 from unrolled import kernels
-from unrolled.kernels import elements, gru_before, rnn
+from unrolled.kernels import elements, gru_before, products, rnn
 from unrolled.kernels.embedding import sum_by_id
 
 SOURCE = Path(kernels.__file__).parents[2]
@@ -553,6 +556,31 @@ def test_loops_are_compiled_and_run_without_the_interpreters_lock(name):
     cell = kernels.CELLS[name]
     for loop in (cell.forward_steps, cell.backward_steps):
         assert loop.targetoptions["nogil"]
+
+
+# Products
+
+
+@numba.njit
+def multiplied(a, b):
+    out = np.full((a.shape[0], b.shape[1]), np.nan, a.dtype)
+    products.product(a, b, out)
+    return out
+
+
+@pytest.mark.parametrize("blas", ["NumPy's", "Numba's"])
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("float64", 1e-13)])
+@pytest.mark.parametrize(("M", "K", "N"), [(1, 3, 8), (2, 1, 1), (5, 7, 3), (64, 100, 400)])
+def test_compiled_code_multiplies_matrices_of_any_size(blas, dtype, tolerance, M, K, N):
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(M, K)).astype(dtype), rng.normal(size=(K, N)).astype(dtype)
+    b_given = b if blas == "NumPy's" else np.asfortranarray(b)
+    np.testing.assert_allclose(multiplied(a, b_given), a @ b, rtol=tolerance, atol=tolerance)
+
+
+def test_no_product_is_taken_from_a_library_without_it(tmp_path):
+    assert products.numpys_gemm(math.__file__) == {}
+    assert products.numpys_gemm(str(tmp_path / "nowhere.so")) == {}
 
 
 # In other processes

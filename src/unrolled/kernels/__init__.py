@@ -1,9 +1,10 @@
 """`forward` and `backward` of `unrolled.recurrent`, with the loop over time compiled by Numba.
 
 Same arguments, same results, no state of their own; only the gates lie in one array (T, B, nH), n
-blocks of H columns, which `split_gates` takes apart. A module each has the loop of a cell, and
-`elements` what they share. The loops run without the interpreter's lock, so that threads run side
-by side. float64 agrees with the plain engine to rounding; float32 has its own tanh (`elements`).
+blocks of H columns, which `split_gates` takes apart. A module each has the loop of a cell;
+`elements` has what they share, and `products` their matrix products. The loops run without the
+interpreter's lock, so that threads run side by side. float64 agrees with the plain engine to
+rounding; float32 has its own tanh (`elements`).
 What the loop does not need stays outside, in NumPy: x W before it, dx and weight gradients after.
 
 Importing this raises an ImportError where Numba or SciPy is missing. The first call of each

@@ -21,6 +21,7 @@ from numba.core.caching import FunctionCache
 from numba.extending import overload
 
 from unrolled.activations import Array
+from unrolled.kernels import products
 from unrolled.recurrent import flush_limit
 
 # Products may be fused with sums, and the sign of 0 is not kept; infinities and NaN are.
@@ -57,11 +58,13 @@ def compiled(function: Callable[..., Any]) -> Any:
 
     What was compiled is kept for later processes, unless no folder for it can be written. Numba
     compiles anew when the function's own file has changed, and looks it up by the function's name:
-    so the name has a checksum of this file and of the limits, which are compiled into all others.
+    so the name has a checksum of what is compiled into the others: this file, the products' and
+    whose BLAS those call, and the limits.
     """
     dispatcher = njit(nogil=True, **ARITHMETIC)(function)
     with contextlib.suppress(OSError, RuntimeError):  # no source to read, no folder to write
-        source = Path(__file__).read_bytes() + FLUSH_FLOAT32.tobytes() + FLUSH_FLOAT64.tobytes()
+        source = b"".join(Path(file).read_bytes() for file in (__file__, products.__file__))
+        source += str(products.GEMM).encode() + FLUSH_FLOAT32.tobytes() + FLUSH_FLOAT64.tobytes()
         function.__qualname__ += f"_{zlib.crc32(source):08x}"
         dispatcher._cache = Kept(function)  # njit(cache=True) would put one of Numba's there
     return dispatcher

@@ -22,6 +22,7 @@ from unrolled.kernels.elements import (
     take,
     tanh,
 )
+from unrolled.kernels.products import product
 from unrolled.recurrent import Arrays, rows
 
 
@@ -50,7 +51,7 @@ def forward_steps(
     """All steps. xW: (T, B, 3H); real: (T, B, 1); filled: h (T + 1, B, H), gates (T, B, 4H)."""
     hU = np.empty_like(xW[0])  # (B, 3H)
     for t in range(len(xW)):
-        np.dot(dropped(h[t], keep), U, hU)
+        product(dropped(h[t], keep), U, hU)
         step(xW[t], hU, b, h[t], gates[t], h[t + 1])
         carry(real, t, h[t], h[t + 1])
 
@@ -118,7 +119,7 @@ def backward_steps(
         add(dh, dy[t])
         step_backward(real, t, h[t], gates[t], dh, deltas_x[t], deltas_h[t])
         record(every_h, t + 1, dh)
-        np.dot(deltas_h[t], U_T, through)
+        product(deltas_h[t], U_T, through)
         before = dropped(through, keep)
         add_carried(dh, gates[t], before)
         take(real, t, before, dh)

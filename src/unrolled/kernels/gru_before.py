@@ -22,6 +22,7 @@ from unrolled.kernels.elements import (
     take,
     tanh,
 )
+from unrolled.kernels.products import product
 from unrolled.recurrent import Arrays, rows
 
 
@@ -64,9 +65,9 @@ def forward_steps(
     hU = np.empty((len(rh), U_zr.shape[1]), rh.dtype)  # (B, 2H)
     for t in range(len(xW)):
         seen = dropped(h[t], keep)
-        np.dot(seen, U_zr, hU)
+        product(seen, U_zr, hU)
         reset(xW[t], seen, hU, b, gates[t], rh)
-        np.dot(rh, U_g, rhU)
+        product(rh, U_g, rhU)
         update(xW[t], rhU, b, h[t], gates[t], h[t + 1])
         carry(real, t, h[t], h[t + 1])
 
@@ -162,10 +163,10 @@ def backward_steps(
     for t in range(len(dy) - 1, -1, -1):
         add(dh, dy[t])
         candidate_backward(real, t, h[t], gates[t], dh, delta_zr, delta_g)
-        np.dot(delta_g, U_g_T, drh)
+        product(delta_g, U_g_T, drh)
         reset_backward(real, t, dropped(h[t], keep), gates[t], drh, delta_zr)
         record(every_h, t + 1, dh)
-        np.dot(delta_zr, U_zr_T, through)
+        product(delta_zr, U_zr_T, through)
         join(delta_zr, delta_g, gates[t], drh, through, deltas[t])
         before = dropped(through, keep)
         add_carried(dh, gates[t], before)

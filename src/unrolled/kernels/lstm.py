@@ -24,6 +24,7 @@ from unrolled.kernels.elements import (
     take,
     tanh,
 )
+from unrolled.kernels.products import product
 from unrolled.recurrent import Arrays, sum_gradients
 
 
@@ -54,7 +55,7 @@ def forward_steps(
     """All steps. xW: (T, B, 4H); real: (T, B, 1); filled: h, c (T + 1, B, H), gates (T, B, 4H)."""
     hU = np.empty_like(xW[0])  # (B, 4H)
     for t in range(len(xW)):
-        np.dot(dropped(h[t], keep), U, hU)
+        product(dropped(h[t], keep), U, hU)
         step(xW[t], hU, b, c[t], gates[t], c[t + 1], h[t + 1])
         carry(real, t, h[t], h[t + 1])
         carry(real, t, c[t], c[t + 1])
@@ -128,7 +129,7 @@ def backward_steps(
         step_backward(real, t, c[t], c[t + 1], gates[t], dh, dc, dc_t, deltas[t])
         record(every_h, t + 1, dh)
         record(every_c, t + 1, dc_t)
-        np.dot(deltas[t], U_T, through)  # eq-lstm-backward-hidden
+        product(deltas[t], U_T, through)  # eq-lstm-backward-hidden
         take(real, t, dropped(through, keep), dh)
         cut_off(cut, t, dh)
         cut_off(cut, t, dc)

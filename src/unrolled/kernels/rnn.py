@@ -20,6 +20,7 @@ from unrolled.kernels.elements import (
     take,
     tanh,
 )
+from unrolled.kernels.products import product
 from unrolled.recurrent import Arrays, sum_gradients
 
 
@@ -37,7 +38,7 @@ def forward_steps(xW: Array, U: Array, b: Array, real: Array, keep: Array, h: Ar
     """All steps. xW: (T, B, H); real: (T, B, 1); filled: h (T + 1, B, H)."""
     hU = np.empty_like(xW[0])  # (B, H)
     for t in range(len(xW)):
-        np.dot(dropped(h[t], keep), U, hU)
+        product(dropped(h[t], keep), U, hU)
         step(xW[t], hU, b, h[t + 1])
         carry(real, t, h[t], h[t + 1])
 
@@ -81,7 +82,7 @@ def backward_steps(
         add(dh, dy[t])
         step_backward(real, t, h[t + 1], dh, deltas[t])
         record(every_h, t + 1, dh)
-        np.dot(deltas[t], U_T, through)  # eq-rnn-backward-hidden
+        product(deltas[t], U_T, through)  # eq-rnn-backward-hidden
         take(real, t, dropped(through, keep), dh)
         cut_off(cut, t, dh)
     record(every_h, 0, dh)
