@@ -62,7 +62,7 @@ bench: $(VENV)/installed  ## measure speed against Keras and the machine's own l
 pictures: $(VENV)/installed  ## draw the cover's pictures anew: cover/*
 	@$(BIN)/python tools/site_pictures.py
 
-screenshots: $(VENV)/installed  ## every built page, wide and narrow, light and dark, into _build/screenshots
+screenshots: $(VENV)/installed  ## every built page at three widths, light and dark, into _build/screenshots
 	@$(BIN)/python tools/site_report.py screenshots
 
 site-report: $(VENV)/installed  ## measure the built pages: weight, first paint, shift

@@ -48,7 +48,7 @@ PREFERENCES: dict[str, str | float | bool] = {
     "ui.prefersReducedMotion": 1,
     "ui.systemUsesDarkTheme": 0,
 }
-DESKTOP, PHONE = (1280, 900), (390, 844)
+DESKTOP, TABLET, PHONE = (1280, 900), (820, 1180), (390, 844)
 
 
 def find_chromium() -> str | None:

@@ -15,7 +15,7 @@ import page_cells
 from browser import PHONE, ROOT, names, serve, site_folder, until, visit
 from site_run import SHOWN
 from test_site import AXE, NARROW, RUN_AXE, STICKING
-from unrolled.experiments.shared.record import processor
+from unrolled.experiments.shared.record import processor, write_json
 
 LONG = 600  # seconds after which something is stuck, on a busy machine too
 CHAPTERS = [name for name in names(site_folder()) if name.startswith("chapters/")]
@@ -117,7 +117,7 @@ def keep(name, took):
         "processor": processor(),
         "chapters": dict(sorted(measured.items())),
     }
-    SECONDS.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+    write_json(SECONDS, value)
 
 
 def stem(name):

@@ -266,6 +266,13 @@ def formulas(page: BeautifulSoup) -> None:
             behind.replace_with(behind[marks.end() :])
 
 
+def percentages(page: BeautifulSoup) -> None:
+    """A number keeps its "%", lest one begin a line."""
+    for text in page.find_all(string=re.compile(r"\d %")):
+        if type(text) is NavigableString and not text.find_parent(("pre", "code", "svg", "math")):
+            text.replace_with(re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", text))
+
+
 STEPS: tuple[Callable[[BeautifulSoup], None], ...] = (
     leftovers,
     icons,
@@ -278,5 +285,6 @@ STEPS: tuple[Callable[[BeautifulSoup], None], ...] = (
     tables,
     lists,
     formulas,
+    percentages,
     handlers,
 )

@@ -17,6 +17,7 @@ from browser import (  # noqa: E402
     DESKTOP,
     FACTS,
     PHONE,
+    TABLET,
     chromium,
     find_chromium,
     names,
@@ -50,13 +51,13 @@ def report() -> None:
 
 
 def screenshots() -> None:
-    """Picture every page from top to bottom: wide and narrow, light and dark."""
+    """Picture every page from top to bottom: at three widths, light and dark."""
     folder = ROOT / "_build" / "screenshots"
     folder.mkdir(parents=True, exist_ok=True)
     with chromium() as browser, serve(SITE) as address:
         for name in names(SITE):
             for theme in ("light", "dark"):
-                for size in (DESKTOP, PHONE):
+                for size in (DESKTOP, TABLET, PHONE):
                     stem = name.removesuffix(".html").replace("/", "-")
                     file = folder / f"{stem}-{size[0]}-{theme}.png"
                     url = f"{address}/{name}"
