@@ -239,7 +239,7 @@
       [".pst-scrollable-table-container", "Table"],
       ["div.math, div.math > mjx-container", "Equation"],
     ];
-    const more = (box) => box.toggleAttribute("data-more", box.scrollLeft + box.clientWidth < box.scrollWidth - 1);
+    const more = (box) => box.toggleAttribute("data-more", box.scrollLeft + box.clientWidth < box.scrollWidth - 8);
     const look = () =>
       kinds.forEach(([selector, name]) =>
         all(selector, one("main")).forEach((box) => {

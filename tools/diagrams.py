@@ -307,10 +307,11 @@ def growth() -> str:
     for k, (title, end) in enumerate(zip(titles, ends, strict=True)):
         place = [text(100, 22, title, "head")]
         place += memory(78, 172, [(54, "×"), (100, "+")][k < 2 :], start=34)
-        place += [box(100, 164, 60, 28, "green", "$g_{t}"), line("M160 80V98", "blue")]
-        place += [box(160, 110, 42, 24, "grey", "tanh")]
-        place += [line("M160 122V" + ("146" if k == 3 else "154"), "orange")]
-        place += [sym(160, 199 if k == 3 else 172, "h_{t}")]
+        x = 148 if k == 3 else 160  # of what leads to h_t
+        place += [box(100, 164, 60, 28, "green", "$g_{t}"), line(f"M{x} 80V98", "blue")]
+        place += [box(x, 110, 42, 24, "grey", "tanh")]
+        place += [line(f"M{x} 122V" + ("146" if k == 3 else "154"), "orange")]
+        place += [sym(x, 199 if k == 3 else 172, "h_{t}")]
         place += [text(92, 204, end, "green" if k == 3 else "orange")]
         place += [line(f"M100 150V{131 if k else 91}", "green")]
         if k:
@@ -319,7 +320,8 @@ def growth() -> str:
         if k > 1:
             place += [box(54, 46, 36, 26, "purple", "$f_{t}"), line("M54 59V66", "purple")]
         if k == 3:
-            place += [op(160, 158, "×"), line("M160 168V183", "orange")]
+            place += [op(x, 158, "×"), line(f"M{x} 168V183", "orange")]
+            place += [box(183, 158, 28, 24, "purple", "$o_{t}"), line("M169 158H159", "purple")]
         parts.append(f'<g transform="translate({200 * (k % 2)} {222 * (k // 2)})">')
         parts += [*place, "</g>"]
     return drawing("From a sum to the LSTM in four stages", 440, *parts)

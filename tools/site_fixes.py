@@ -229,6 +229,10 @@ def tables(page: BeautifulSoup) -> None:
         cell["scope"] = "col"
     for cell in page.select("article tbody th"):
         cell["scope"] = "row"
+    for cell in page.select("article td"):
+        if re.fullmatch(r"[\d .,±+−–()\[\]%-]{1,24}", cell.get_text(strip=True)):
+            classes = [str(name) for name in cell.get("class") or ()]
+            cell["class"] = " ".join([*classes, "keep"])  # a number is not broken
     for table in page.select("table.indextable"):  # the index in columns: no table in fact
         table["role"] = "presentation"
     for table in page.select("article table"):
@@ -266,11 +270,12 @@ def formulas(page: BeautifulSoup) -> None:
             behind.replace_with(behind[marks.end() :])
 
 
-def percentages(page: BeautifulSoup) -> None:
-    """A number keeps its "%", lest one begin a line."""
-    for text in page.find_all(string=re.compile(r"\d %")):
+def kept_together(page: BeautifulSoup) -> None:
+    """A number keeps its "%" and the word that it numbers, lest a line begin with either."""
+    gap = re.compile(r"(\d) (?=%)|\b([Cc]hapter|seed|rate) (?=\d)")
+    for text in page.find_all(string=gap):
         if type(text) is NavigableString and not text.find_parent(("pre", "code", "svg", "math")):
-            text.replace_with(re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", text))
+            text.replace_with(gap.sub(lambda found: f"{found[0][:-1]}\N{NO-BREAK SPACE}", text))
 
 
 STEPS: tuple[Callable[[BeautifulSoup], None], ...] = (
@@ -285,6 +290,6 @@ STEPS: tuple[Callable[[BeautifulSoup], None], ...] = (
     tables,
     lists,
     formulas,
-    percentages,
+    kept_together,
     handlers,
 )

@@ -182,6 +182,7 @@ def correct(text: str, path: Path, out: Path) -> dict[str, Any]:
     for step in STEPS:
         step(page)
     known = site_search.of_page(page, stash)
+    columns(page, stash)
     head(page)
     name = path.relative_to(out).as_posix()
     scripts(page)
@@ -189,8 +190,21 @@ def correct(text: str, path: Path, out: Path) -> dict[str, Any]:
     sizes(page, path)
     meanings = site_meanings.of_page(page, name, stash)
     policy(page, runs=site_run.add(page, name, out))
-    whole = re.sub("\ue000(\\d+)\ue001", lambda match: stash[int(match[1])], str(page))
+    whole = restored(str(page), stash)
     return {"page": whole, "known": known, "meanings": meanings}
+
+
+def restored(text: str, stash: list[str]) -> str:
+    """The text with what `correct` has put away."""
+    return re.sub("\ue000(\\d+)\ue001", lambda match: stash[int(match[1])], text)
+
+
+def columns(page: BeautifulSoup, stash: list[str]) -> None:
+    """Printed tables and listings are marked: their lines do not break on a phone."""
+    for pre in page.select(".cell_output pre"):
+        text = restored(pre.get_text(), stash)
+        if len(re.findall(r"^ {2,}\S|\S {2,}\S", text, re.MULTILINE)) > 1:
+            pre["class"] = "columns"
 
 
 def number_appendices(app: Sphinx, env: BuildEnvironment) -> list[str]:

@@ -378,7 +378,8 @@ def draw_confusion(ax: Any, counts: Sequence[Sequence[int]], title: str = "") ->
     share = table / table.sum(axis=1, keepdims=True)
     ax.imshow(share, cmap=diverging(), vmin=-1, vmax=1, interpolation="none")
     for (row, column), count in np.ndenumerate(table):
-        color = "white" if share[row, column] > 0.83 else COLORS["black"]
+        strong = INK if share[row, column] < 0.9 else "white"
+        color = strong if share[row, column] > 0.65 else COLORS["black"]
         _write(ax, column, row, [f"{count:,}", f"{share[row, column]:.1%}"], color)
     ax.grid(visible=False)
     ax.set_xticks([0, 1], ["negative", "positive"])
@@ -573,7 +574,7 @@ def squares(
     with pyplot().rc_context(STYLE):
         _, axes = figure(len(plots), height=3.5, squeeze=False)
         for ax, (title, curves) in zip(axes[0], plots.items(), strict=True):
-            ax.plot([0, 1], [0, 1], color=COLORS["grey"], linestyle=":", linewidth=1)
+            ax.plot([0, 1], [0, 1], color=COLORS["grey"], linestyle="--", linewidth=1.2)
             for number, (name, (x, y)) in enumerate(curves.items()):
                 style = {"linestyle": _DASHES[number % 4], "marker": _MARKERS[number % 6]}
                 ax.plot(x, y, label=name, color=color_of(name, number), markersize=3, **style)
