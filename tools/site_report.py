@@ -27,8 +27,7 @@ from browser import (  # noqa: E402
 
 SITE = Path(os.environ.get("UNROLLED_SITE", ROOT / "_build" / "html"))
 PATIENCE = 120_000  # milliseconds for one picture: the longest pages, on a busy machine
-# A lab says when it has read what it shows.
-READY = "() => !document.querySelector('.lab') || document.documentElement.dataset.lab === 'ready'"
+READY = "html[data-lab=ready], html:not(:has(.lab))"  # a lab says when it has read what it shows
 LOADS = 3  # a page's first paint is the median of so many, each in a fresh profile
 
 
@@ -65,7 +64,7 @@ def screenshots() -> None:
                     url = f"{address}/{name}"
                     still = {"reduced_motion": "reduce"}
                     with visit(browser, url, size=size, theme=theme, **still) as seen:
-                        seen.page.wait_for_function(READY, timeout=PATIENCE)
+                        seen.page.wait_for_selector(READY, state="attached", timeout=PATIENCE)
                         seen.page.screenshot(
                             path=file, full_page=True, animations="disabled", timeout=PATIENCE
                         )
