@@ -111,7 +111,8 @@ def keep(name, took):
     The pages say so beside Run. Entries of cells that are no more go when `name` is measured.
     """
     measured = json.loads(SECONDS.read_text())["chapters"] if SECONDS.exists() else {}
-    measured[name] = {key: round(value, 1) for key, value in took.items() if value > SHOWN}
+    rounded = {key: round(value, 1) for key, value in took.items()}
+    measured[name] = {key: value for key, value in rounded.items() if value > SHOWN}
     value = {
         "measured": "processor seconds of the page in Chromium, by `make seconds`",
         "processor": processor(),
