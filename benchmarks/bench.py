@@ -174,6 +174,30 @@ def vector_products() -> Step:
     return work
 
 
+def step_products(how: str, rows: int) -> Step:
+    """200 times h U in compiled code: by "np.dot", or by the library's "product"."""
+    import numba
+
+    from unrolled.kernels import products
+
+    threads.libraries_changed()  # np.dot brought SciPy's BLAS
+    multiply = {"np.dot": np.dot, "product": products.product}[how]
+    rng = np.random.default_rng(0)
+    h, U = rng.random((rows, H), np.float32), rng.random((H, 4 * H), np.float32)
+    sums = np.empty((rows, 4 * H), np.float32)
+
+    @numba.njit  # type: ignore[untyped-decorator]
+    def loop(h: Any, U: Any, sums: Any) -> None:
+        for _ in range(200):
+            multiply(h, U, sums)
+
+    def work() -> None:
+        with threads.one_blas_thread():
+            loop(h, U, sums)
+
+    return work
+
+
 def lstm(B: int, T: int, H: int, engine: str = "compiled") -> Step:
     """One LSTM forward and back."""
     set_engine(engine)
@@ -363,6 +387,18 @@ def fading() -> dict[str, Any]:
     return found
 
 
+def blas() -> dict[str, Any]:
+    """A step's matrix product in compiled code: Numba's np.dot against the library's product."""
+    found: dict[str, Any] = {}
+    for rows in (1, 8, 64):
+        seconds = taking_turns(
+            {how: (step_products, how, rows) for how in ("np.dot", "product")}, turns=11, calls=5
+        )
+        found[f"seconds of 200, {rows} rows"] = seconds
+        found[f"product against np.dot, {rows} rows"] = ratio(seconds, "np.dot", "product")
+    return found
+
+
 FIRST_USE = """
 import time
 start = time.perf_counter()
@@ -445,6 +481,7 @@ PARTS = {
     "lists": lists,
     "memory": memory,
     "earlier": earlier,
+    "blas": blas,
     "fading": fading,
     "compile": compiling,
     "scaling": scaling,

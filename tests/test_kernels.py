@@ -18,12 +18,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from unrolled import recurrent
 
 pytest.importorskip("numba")
 import numba
+from numba import types
 
 from unrolled import kernels
 from unrolled.kernels import elements, gru_before, products, rnn
@@ -578,6 +579,20 @@ def test_compiled_code_multiplies_matrices_of_any_size(blas, dtype, tolerance, M
     np.testing.assert_allclose(multiplied(a, b_given), a @ b, rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.parametrize("dtype", products.NAMES, ids=str)
+def test_compiled_code_calls_numpys_blas_where_there_is_one(dtype):
+    name = products.NAMES[dtype]
+    for order, called in {"C": bool(products.GEMM), "F": False}.items():
+        arguments = (types.Array(dtype, 2, "C"), types.Array(dtype, 2, order))
+        multiplied.compile(arguments)
+        assert (name in multiplied.inspect_llvm(arguments)) == called
+
+
+def test_the_blas_of_numpys_own_wheels_is_found():
+    libraries = [library["filepath"] for library in threadpool_info()]
+    assert bool(products.GEMM) == any("libscipy_openblas64_" in path for path in libraries)
+
+
 def test_no_product_is_taken_from_a_library_without_it(tmp_path):
     assert products.numpys_gemm(math.__file__) == {}
     assert products.numpys_gemm(str(tmp_path / "nowhere.so")) == {}
@@ -659,9 +674,10 @@ def test_what_was_compiled_is_kept_until_the_elements_or_the_limits_change(tmp_p
     source, cache = copied(tmp_path), {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
     assert python(FIRST, tmp_path, source, **cache).split()[1:] == ["0", "1"]
     assert python(FIRST, tmp_path, source, **cache).split()[1:] == ["1", "0"]
-    with (source / "unrolled" / "kernels" / "elements.py").open("a") as file:
-        file.write("# changed\n")
-    assert python(FIRST, tmp_path, source, **cache).split()[1:] == ["0", "1"]
+    for compiled_into_others in ("elements.py", "products.py"):
+        with (source / "unrolled" / "kernels" / compiled_into_others).open("a") as file:
+            file.write("# changed\n")
+        assert python(FIRST, tmp_path, source, **cache).split()[1:] == ["0", "1"]
     plain_engine = source / "unrolled" / "recurrent.py"
     text = plain_engine.read_text()
     plain_engine.write_text(text + "# changed\n")

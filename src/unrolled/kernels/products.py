@@ -1,8 +1,7 @@
 """The product of two matrices in compiled code, by the BLAS that NumPy brings.
 
-Numba compiles np.dot to a call of SciPy's BLAS. At 8 to 64 rows and the article's 100 units, the
-OpenBLAS in SciPy 1.17 took some 20 µs a call longer than the one in NumPy 2.4: a fifth to a half of
-the call. Both gave the same bits.
+Numba compiles np.dot to a call of SciPy's BLAS, which may be another one, and slower for matrices
+as small as those of a step (`make bench`, its part `blas`).
 """
 
 import ctypes
@@ -22,8 +21,7 @@ NAMES = {types.float32: "scipy_cblas_sgemm64_", types.float64: "scipy_cblas_dgem
 def numpys_gemm(path: str) -> dict[Any, Any]:
     """By Numba's dtype, the matrix product of the BLAS that an extension module was linked with.
 
-    {} where it cannot be had: NumPy's own wheels for Linux and macOS on most processors have it,
-    builds with another BLAS do not.
+    {} where it cannot be had, as in a NumPy with another BLAS than the OpenBLAS of its own wheels.
     """
     found = {}
     for dtype, name in NAMES.items():
@@ -39,7 +37,7 @@ def numpys_gemm(path: str) -> dict[Any, Any]:
 
 
 _linked = importlib.util.find_spec("numpy.linalg._umath_linalg")
-GEMM = numpys_gemm(str(_linked and _linked.origin))
+GEMM = numpys_gemm(_linked.origin) if _linked and _linked.origin else {}
 
 
 def product(a: Any, b: Any, out: Any) -> None:
@@ -47,15 +45,11 @@ def product(a: Any, b: Any, out: Any) -> None:
     np.dot(a, b, out)
 
 
-def _by_numba(a: Any, b: Any, out: Any) -> None:
-    np.dot(a, b, out)
-
-
 @overload(product)
 def _compiled_product(a: Any, b: Any, out: Any) -> Any:
     gemm = GEMM.get(a.dtype)
     if gemm is None or any(array.layout != "C" for array in (a, b, out)):
-        return _by_numba
+        return product  # as it stands: by Numba's np.dot
     one, zero = as_dtype(a.dtype).type(1), as_dtype(a.dtype).type(0)
 
     def by_numpy(a: Any, b: Any, out: Any) -> None:
