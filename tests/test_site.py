@@ -16,10 +16,13 @@ import axe_playwright_python
 import numpy as np
 import pytest
 import tinycss2
+from bs4 import BeautifulSoup
 from PIL import Image
 
 import diagrams
+import site_fixes
 import site_math
+import site_pages
 import site_pictures
 import site_styles
 from browser import DESKTOP, FACTS, PHONE, names, serve, site_folder, until, visit
@@ -258,6 +261,34 @@ def test_a_style_sheet_keeps_what_may_be_used_and_nothing_else():
     )
     with pytest.raises(ValueError, match="line 1"):
         list(site_styles.kept(tinycss2.parse_stylesheet("a{b:c}d", **site_styles.BARE), {"used"}))
+
+
+def test_a_number_is_not_broken():
+    page = BeautifulSoup(
+        "<article><p>In chapter 6, 50 % of seed 0 or <code>5 %</code>.</p><table><tr>"
+        "<td>0.85 ± 0.02</td><td>−1.8 [−1.9, −1.6]</td><td>–</td><td>two of 3</td></table>",
+        "html.parser",
+    )
+    site_fixes.tables(page)
+    site_fixes.kept_together(page)
+    text = page.get_text()
+    assert text.startswith(
+        "In chapter\N{NO-BREAK SPACE}6, 50\N{NO-BREAK SPACE}% of seed\N{NO-BREAK SPACE}0"
+    )
+    assert "5 %." in text
+    assert [cell.get("class") for cell in page.select("td")] == ["keep", "keep", None, None]
+
+
+def test_printed_tables_and_listings_are_told_from_sentences():
+    printed = (
+        "rate   loss\n0.1    0.52",
+        "def f(x):\n    y = x\n    return y",
+        "One sentence.\nAnother.",
+    )
+    boxes = "".join(f"<pre>\ue000{k}\ue001</pre>" for k in range(len(printed)))
+    page = BeautifulSoup(f'<div class="cell_output">{boxes}</div>', "html.parser")
+    site_pages.columns(page, list(printed))
+    assert [box.get("class") for box in page.select("pre")] == ["columns", "columns", None]
 
 
 def test_a_fault_in_an_equation_stops_the_build():
