@@ -239,6 +239,7 @@
       [".pst-scrollable-table-container", "Table"],
       ["div.math, div.math > mjx-container", "Equation"],
     ];
+    // A few pixels are the room beside the text, and hide none of it.
     const more = (box) => box.toggleAttribute("data-more", box.scrollLeft + box.clientWidth < box.scrollWidth - 8);
     const look = () =>
       kinds.forEach(([selector, name]) =>
