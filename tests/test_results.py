@@ -73,7 +73,7 @@ def test_recorded_curves_have_an_entry_an_epoch(path):
 def test_the_benchmark_is_whole_and_its_ratios_are_those_of_its_medians():
     parts = json.loads(BENCH.read_text(encoding="utf-8"))["parts"]
     names = {"step", "epoch", "predict", "lists", "memory", "earlier", "fading", "compile"}
-    assert set(parts) == names | {"scaling", "import"}
+    assert set(parts) == names | {"scaling", "import", "blas"}
     for part in parts.values():
         assert re.fullmatch("[0-9a-f]{40}", part["commit"])
         assert {"versions", "processor", "cores"} <= part.keys()

@@ -270,6 +270,14 @@ def formulas(page: BeautifulSoup) -> None:
             behind.replace_with(behind[marks.end() :])
 
 
+def minus_signs(page: BeautifulSoup) -> None:
+    """A negative number in a table has a minus sign; Python writes a hyphen."""
+    sign = re.compile(r"(?<![\w.])-(?=\d)")
+    for text in page.find_all(string=sign):
+        if text.find_parent("td") and not text.find_parent("code"):
+            text.replace_with(sign.sub("\N{MINUS SIGN}", text))
+
+
 def kept_together(page: BeautifulSoup) -> None:
     """A number keeps its "%" and the word that it numbers, lest a line begin with either."""
     gap = re.compile(r"(\d) (?=%)|\b([Cc]hapter|seed|rate) (?=\d)")
@@ -290,6 +298,7 @@ STEPS: tuple[Callable[[BeautifulSoup], None], ...] = (
     tables,
     lists,
     formulas,
+    minus_signs,
     kept_together,
     handlers,
 )

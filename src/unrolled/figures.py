@@ -76,7 +76,7 @@ STYLE: Any = {  # Any: the stubs want a dictionary of literal keys
     "legend.borderaxespad": 0.3,
     "legend.fontsize": "medium",
     "legend.frameon": False,
-    "legend.handlelength": 1.6,
+    "legend.handlelength": 2.4,
     "legend.handletextpad": 0.5,
     "legend.labelspacing": 0.3,
     "lines.linewidth": 2,
@@ -281,6 +281,9 @@ def draw_lines(
             linestyle=_DASHES[number % 4],
             marker=_MARKERS[number % 6] if markers else None,
         )
+    if x is None:
+        whole = pyplot().MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10])
+        ax.xaxis.set_major_locator(whole)
     ax.set(**labels)
     if len(curves) > 1:
         ax.legend()
@@ -357,8 +360,9 @@ def heatmaps(
             scale.ax.set_ylim(bar or limits)
         else:  # which need the whole width
             turned = {"rotation": 60, "ha": "right", "rotation_mode": "anchor"}
-            letters = max(map(len, columns)) == 1
-            axes[-1, 0].set_xticks(range(len(columns)), columns, **({} if letters else turned))
+            letters = {"fontsize": min(14.5, 430 / len(columns))}  # side by side
+            form = letters if max(map(len, columns)) == 1 else turned
+            axes[-1, 0].set_xticks(range(len(columns)), columns, **form)
             scale = fig.colorbar(image, ax=axes[:, 0], location="bottom", aspect=40, fraction=0.05)
             scale.ax.set_xlim(bar or limits)
         show()
