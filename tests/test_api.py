@@ -60,6 +60,11 @@ def test_entries_are_the_same_on_every_machine(page):
     assert not re.search(r"0x[0-9a-f]{6}|/home/|<function|<object", page)
 
 
+def test_every_index_and_every_power_is_set_as_a_formula(page):
+    words = re.sub(r"```.*?```|`[^`]*`|\$[^$]*\$", "", page, flags=re.DOTALL).replace("\\", "")
+    assert re.findall(r"\S*\^\S*|\w_\{|(?<!\w)\w′?_\w\w?(?!\w)", words) == []
+
+
 def texts(thing):
     """Its docstring, those of the names that it refers to, and its module's."""
     own = inspect.getdoc(thing) or ""
