@@ -32,6 +32,7 @@
   let ranks; // word -> rank
   let order; // the units by their weight in the verdict
   let reading = null; // null where there is no word
+  let typing = false; // whether something was typed that has not been read yet
   let timer = null; // of playing
 
   // Small helpers
@@ -40,9 +41,12 @@
   const verdict = (p) => `${p > 0.5 ? "positive" : "negative"}, p = ${number(p)}`;
   const percent = (share) => `${(share * 100).toFixed(1)} %`;
 
-  /** For tests: whether what is shown is all there is to come. */
-  function mark(at) {
-    document.documentElement.dataset.lab = at;
+  /** For tests and screenshots: how far the page is; "ready" when nothing more is to come. */
+  function mark() {
+    const loaded = Object.keys(models).length === Lab.data.models.length;
+    const scored = [LEARNED, JSON.stringify(holds())].every((key) => scores.has(key));
+    const at = scored ? "ready" : "scoring";
+    document.documentElement.dataset.lab = loaded && !typing ? at : "reading";
   }
 
   // Reading
@@ -520,6 +524,7 @@
     const key = JSON.stringify(holds());
     const wanted = [LEARNED, key].find((k) => !scores.has(k));
     drawScore();
+    mark();
     if (!wanted) return;
     const broken = JSON.parse(wanted);
     const found = { first: [], last: [] };
@@ -617,9 +622,10 @@
   /** A new text or switch. at: "end" shows it read to the end. */
   function update(at = "end") {
     compute();
+    typing = false;
     if (at === "end" && reading) state.step = reading.words.length;
     draw();
-    mark(Object.keys(models).length === Lab.data.models.length ? "ready" : "reading");
+    mark();
     countSoon();
     if (!reading) return say("No verdict: the text holds no word.");
     const count = reading.unknown.filter(Boolean).length;
@@ -783,7 +789,8 @@
     const readSoon = later(() => update(), 120);
     $("text").addEventListener("input", () => {
       stop();
-      mark("reading");
+      typing = true;
+      mark();
       state.text = $("text").value;
       $("example").value = "";
       readSoon();

@@ -66,6 +66,7 @@ NEGATED = [
 NEUTRAL = 0.15  # how far from one half a network may go that reads neutral words alone
 PLACES = ":is(#lab-tokens, #lab-notes, #lab-verdict, #lab-at, #lab-curve, #lab-now)"
 READY = "html[data-lab=ready]"
+SHOWN = f":is({READY}, html[data-lab=scoring])"  # only the table of scores may still be to come
 
 
 @pytest.fixture(scope="module")
@@ -84,20 +85,20 @@ def bench(browser, tmp_path_factory):
 
 @pytest.fixture
 def page(browser, site):
-    """The lab in the built book, opened from its folder, ready."""
+    """The lab in the built book, opened from its folder, its text read."""
     with opened(browser, site) as page:
         yield page
 
 
 class opened:
-    """The lab's page with this hash, once all models have arrived; no complaint when it closes."""
+    """The lab's page with this hash, once models have read the text; no complaint at the end."""
 
     def __init__(self, browser, site, link="", **context):
         self.visit = visit(browser, f"file://{site}/lab.html{link}", **context)
 
     def __enter__(self):
         self.seen = self.visit.__enter__()
-        self.seen.page.wait_for_selector(READY, state="attached")
+        self.seen.page.wait_for_selector(SHOWN, state="attached")
         return self.seen.page
 
     def __exit__(self, *failure):
@@ -111,7 +112,7 @@ class opened:
 def write(page, text):
     """Type a text and wait until it has been read."""
     page.fill("#lab-text", text)
-    page.wait_for_selector(READY, state="attached")
+    page.wait_for_selector(SHOWN, state="attached")
 
 
 def verdict(page):
@@ -474,7 +475,7 @@ def test_text_and_settings_survive_a_reload_and_going_back(page, site):
     def leave_and_come(way):
         page.wait_for_timeout(300)  # the history is written when things have come to rest
         way()
-        page.wait_for_selector(READY, state="attached")
+        page.wait_for_selector(SHOWN, state="attached")
 
     write(page, "A “dull” film & <b>loud</b> — but my cat liked it 😀")
     page.check("input[name=lab-hold-o][value='1']")
@@ -637,6 +638,14 @@ def test_the_switches_act_on_the_gates_and_on_the_verdict(page):
     for gate, value in (("f", "0"), ("i", "1"), ("o", "1")):
         page.check(f"input[name=lab-hold-{gate}][value='{value}']")
         assert page.inner_text(f"#lab-{gate}") == f"held at {value}"
+
+
+def test_the_page_is_ready_when_its_table_is_filled(page):
+    page.wait_for_selector(READY, state="attached")
+    assert "…" not in page.inner_text("#lab-score")
+    page.check("input[name=lab-hold-f][value='0']")
+    page.wait_for_selector(READY, state="attached")
+    assert "…" not in page.inner_text("#lab-score")
 
 
 @pytest.mark.parametrize("broken", [{"f": 0}, {"f": 1}, {"shift": 1.5}], ids=json.dumps)
