@@ -236,6 +236,31 @@ def test_glossary() -> None:
     assert set(terms) <= explained, "a word that no chapter links"
 
 
+def index_entries() -> set[str]:
+    """What the index names, a lower entry behind the one above it: "gate", "LSTM; gradient"."""
+    glossary = read(ROOT / "glossary.md").split("```{glossary}")[1]
+    terms = re.findall(r"^(\w.*)$", glossary, flags=re.M)
+    lines = [e for path in CHAPTERS for e in re.findall(r"^```\{index\} (.+)$", read(path), re.M)]
+    named = [entry for line in lines if not line.startswith("see: ") for entry in line.split(",")]
+    return {entry.strip() for entry in [*terms, *named]}
+
+
+def words_of(entry: str) -> tuple[str, ...]:
+    """What an entry says, in the singular: "sampling; nucleus" is "nucleus sampling"."""
+    above, _, below = entry.lower().partition("; ")
+    return tuple(word.removesuffix("s") for word in f"{below} {above}".split())
+
+
+def test_the_index_names_a_thing_once() -> None:
+    entries = index_entries()
+    above = {entry.partition(";")[0] for entry in entries}
+    for kind in (entries, above):
+        alike: dict[tuple[str, ...], set[str]] = {}
+        for entry in kind:
+            alike.setdefault(words_of(entry), set()).add(entry)
+        assert [names for names in alike.values() if len(names) > 1] == []
+
+
 def test_index_is_in_the_table_of_contents() -> None:
     assert "genindex" in read(ROOT / "_toc.yml")
     entries = [e for path in CHAPTERS for e in re.findall(r"^```\{index\} (.+)$", read(path), re.M)]
