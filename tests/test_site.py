@@ -293,6 +293,20 @@ def test_printed_tables_and_listings_are_told_from_sentences():
     assert [box.get("class") for box in page.select("pre")] == ["columns", "columns", None]
 
 
+def test_code_that_a_cell_wrote_is_no_table():
+    code = '<div class="highlight-python"><pre>f(a,\n    b,\n    c)</pre></div>'
+    page = BeautifulSoup(f'<div class="cell_output">{code}</div>', "html.parser")
+    site_pages.columns(page, [])
+    assert site_fixes.find(page, "pre").get("class") is None
+
+
+def test_no_sign_stands_between_the_letters_of_the_index():
+    row = '<div class="genindex-jumpbox"><a href="#A">A</a>\n | <a href="#B">B</a></div>'
+    page = BeautifulSoup(row, "html.parser")
+    site_fixes.letters(page)
+    assert page.get_text().split() == ["A", "B"]
+
+
 def test_a_fault_in_an_equation_stops_the_build():
     setter = site_math.Setter()
     try:

@@ -240,6 +240,14 @@ def tables(page: BeautifulSoup) -> None:
             table.wrap(page.new_tag("div", attrs={"class": "pst-scrollable-table-container"}))
 
 
+def letters(page: BeautifulSoup) -> None:
+    """The letters above the index are links side by side, without signs that could begin a line."""
+    for row in page.select(".genindex-jumpbox"):
+        row["role"], row["aria-label"] = "navigation", "Letters"
+        for sign in row.find_all(string=re.compile(r"\|")):
+            sign.replace_with("\n")
+
+
 def lists(page: BeautifulSoup) -> None:
     """The bibliography's entries carry roles that no browser has known since 2021."""
     for tag in page.select("[role=doc-biblioentry], [role=doc-bibliography], [role=list]"):
@@ -296,6 +304,7 @@ STEPS: tuple[Callable[[BeautifulSoup], None], ...] = (
     ids,
     disclosures,
     tables,
+    letters,
     lists,
     formulas,
     minus_signs,

@@ -201,7 +201,7 @@ def restored(text: str, stash: list[str]) -> str:
 
 def columns(page: BeautifulSoup, stash: list[str]) -> None:
     """Printed tables and listings are marked: their lines do not break on a phone."""
-    for pre in page.select(".cell_output pre"):
+    for pre in page.select(".cell_output pre:not(.highlight-python pre)"):  # code is no table
         text = restored(pre.get_text(), stash)
         if len(re.findall(r"^ {2,}\S|\S {2,}\S", text, re.MULTILINE)) > 1:
             pre["class"] = "columns"
