@@ -149,3 +149,12 @@ def test_threads_get_arrays_of_their_own():
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+@pytest.mark.parametrize("axes", [(0, 1, 2), (1, 0, 2), (2, 1, 0), (1, 2, 0)])
+def test_an_array_like_another_has_its_order_in_memory(axes):
+    a = np.empty((40, 50, 60), "float32").transpose(axes)
+    for a_like in (a, a[::-1]):
+        found, expected = buffers.empty_like(a_like, bool), np.empty_like(a_like, bool)
+        assert found.dtype == bool
+        assert (found.shape, found.strides) == (expected.shape, expected.strides)

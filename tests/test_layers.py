@@ -199,6 +199,17 @@ def test_dropout_keeps_its_rate_to_the_last_bit(monkeypatch):
     assert kept.sum() == 65536 - round(0.99 * 65536)
 
 
+@pytest.mark.parametrize("size", [1, 31, 32, 33, 64, 101])
+def test_dropout_drops_the_same_whatever_fits_a_cache(size, monkeypatch):
+    found = []
+    for in_cache in (layers.IN_CACHE, 8):  # words of four elements
+        monkeypatch.setattr(layers, "IN_CACHE", in_cache)
+        set_random_seed(7)
+        found.append([Dropout(0.5)(np.ones(size), training=True) for _ in range(2)])
+    np.testing.assert_array_equal(*found)
+    assert size < 30 or not np.array_equal(*found[0])
+
+
 def test_dropout_keeps_the_order_in_memory():
     x = np.ones((4, 6, 8), "float32").transpose(1, 0, 2)
     y = Dropout(0.5)(x, training=True)

@@ -44,6 +44,13 @@ def empty(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     return array.reshape(shape)
 
 
+def empty_like(a: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
+    """The same for an array of a's shape, in a's order in memory, as np.empty_like makes it."""
+    axes = np.argsort([-abs(stride) for stride in a.strides], kind="stable")
+    array = empty(tuple(a.shape[axis] for axis in axes), dtype)
+    return array.transpose(np.argsort(axes))
+
+
 def _make_room(size: int) -> None:
     """Give at least so many bytes that wait back to the system, if there are as many.
 

@@ -25,7 +25,7 @@ from unrolled.activations import (
     tanh_derivative,
 )
 from unrolled.base import Layer, Shape, whole_number
-from unrolled.buffers import empty
+from unrolled.buffers import empty, empty_like
 from unrolled.engine import Engine, current
 from unrolled.initializers import glorot_uniform, orthogonal
 from unrolled.recurrent import Cell
@@ -47,7 +47,7 @@ __all__ = [
 ]
 
 IN_CACHE = 2**15  # elements that one formula after the other goes through
-STRETCH = 2048  # rows times time steps whose gates and gradients fit a core's cache
+STRETCH = 1024  # rows times time steps whose gates and gradients fit a core's cache
 
 ACTIVATIONS: dict[str | None, tuple[Callable[..., Any], Callable[..., Any]]] = {
     None: (lambda x: x, lambda dy, y: dy),
@@ -569,15 +569,19 @@ class Dropout(Layer):
     def _forward(self, x: Array, mask: Any, training: bool) -> tuple[Array, Any]:
         if not (training and self.rate):
             return x, None
-        drawn = generator().integers(0, 2**64, x.size // 4 + 1, dtype=np.uint64).view(np.uint16)
-        kept = np.empty_like(x, bool)  # with x's order in memory
-        np.greater_equal(drawn[: x.size], round(self.rate * 65536), out=kept.ravel(order="K"))
+        kept = empty_like(x, bool)
+        flat, words = kept.ravel(order="K"), x.size // 4 + 1  # a word decides on four elements
+        for start in range(0, words, IN_CACHE):
+            number = min(IN_CACHE, words - start)
+            drawn = generator().integers(0, 2**64, number, dtype=np.uint64).view(np.uint16)
+            some = flat[4 * start : 4 * (start + number)]
+            np.greater_equal(drawn[: len(some)], round(self.rate * 65536), out=some)
         return self._scaled(x, kept), kept
 
     def _scaled(self, x: Array, kept: Any) -> Array:
         """x, divided by 1 - rate, where it is kept, else 0; in memory as `kept` is."""
         scale = self.dtype.type(1 / (1 - self.rate))
-        y = np.empty_like(kept, self.dtype)
+        y = empty_like(kept, self.dtype)
         if x.strides != y.strides:
             y[...] = x
             x = y.copy(order="K")
