@@ -279,9 +279,13 @@ def test_the_archive_is_an_epub(epub):
         assert archive.read(first) == b"application/epub+zip"
 
 
-@pytest.mark.skipif(shutil.which("epubcheck") is None, reason="epubcheck needs Java")
 def test_epubcheck_finds_nothing(epub):
-    done = subprocess.run(["epubcheck", str(epub)], capture_output=True, text=True)
+    checker = shutil.which("epubcheck")
+    if checker is None:
+        assert os.environ.get("UNROLLED_EPUBCHECK") != "required", "epubcheck is not installed"
+        pytest.skip("epubcheck is not installed")
+    by_java = ["java", "-jar"] if Path(checker).read_bytes()[:2] == b"PK" else []  # Debian's
+    done = subprocess.run([*by_java, checker, str(epub)], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -86,9 +86,12 @@ class Book:
 
 
 def mathml(made: str) -> str:
-    """The MathML of a formula that MathJax has set."""
+    """The MathML of a formula that MathJax has set, with the attributes that MathML knows."""
     found = re.search(r"<math.*?</math>", made, re.DOTALL)
-    return "" if found is None else re.sub(r' data-mjx-[\w-]+="[^"]*"', "", found[0])
+    if found is None:
+        return ""
+    known = re.sub(r' data-mjx-[\w-]+="[^"]*"', "", found[0])
+    return known.replace("<math aria-label=", "<math alttext=", 1)
 
 
 def place_of(heading: Tag) -> str:
