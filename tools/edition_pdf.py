@@ -142,6 +142,7 @@ def page_of(book: Book, parts: list[Part], about: dict[str, str], site: Path) ->
             if isinstance(table, Tag):  # a page break parts a table from a caption inside it
                 table.insert_before(caption.extract())
         part.body["style"] = f"page: {part_page(part)}"
+        places_on_headings(part.body)
         if part.stem == "genindex":
             numbered(part.body)
         for link in part.body.select("a.to-solution"):
@@ -173,6 +174,17 @@ def page_of(book: Book, parts: list[Part], about: dict[str, str], site: Path) ->
         styles="\n".join(styles),
         body=TOKEN.sub(put_back, "\n".join(bodies)),
     )
+
+
+def places_on_headings(body: Tag) -> None:
+    """Links to a section lead to its heading; the section may begin a page earlier."""
+    for section in body.select("section[id]"):
+        heading = section.find(["h2", "h3", "h4"], recursive=False)
+        if isinstance(heading, Tag) and not heading.get("id"):
+            heading["id"] = section["id"]
+            del section["id"]
+            for place in heading.find_previous_siblings("span"):
+                heading.insert(0, place.extract())
 
 
 def fonts() -> Iterator[str]:

@@ -230,7 +230,7 @@ def tables(page: BeautifulSoup) -> None:
     for cell in page.select("article tbody th"):
         cell["scope"] = "row"
     for cell in page.select("article td"):
-        if re.fullmatch(r"(?=.*\d)[\d .,±+−–()\[\]%-]{1,24}", cell.get_text(strip=True)):
+        if re.fullmatch(r"(?=.*\d)[\de .,±+−–()\[\]%-]{1,24}( rel\.)?", cell.get_text(strip=True)):
             classes = [str(name) for name in cell.get("class") or ()]
             cell["class"] = " ".join([*classes, "keep"])  # a number is not broken
     for table in page.select("table.indextable"):  # the index in columns: no table in fact
