@@ -83,6 +83,22 @@ def test_a_drawing_is_the_same_each_time_and_no_text_is_small():
 
 
 @pytest.mark.usefixtures("left_open")
+def test_a_drawing_has_each_curve_and_no_path_that_leads_nowhere():
+    paths = re.findall("<path[^>]*>", svg_of(lambda: figures.lines(FALLING, markers=False)))
+    for number, name in enumerate(FALLING):
+        color = figures.color_of(name, number)
+        assert any(" d=" in path and f"stroke: {color}" in path for path in paths)
+
+    def draw():
+        way = {"SGD": np.array([[0.9, 0.9], [0, 0]])}
+        figures.tracks(lambda at: float(at @ at), way, (-1, 1), (-1, 1))
+
+    paths = re.findall("<path[^>]*>", svg_of(draw))
+    assert len(paths) > 12
+    assert all(" d=" in path for path in paths)
+
+
+@pytest.mark.usefixtures("left_open")
 def test_every_colour_of_a_drawing_has_one_for_the_dark():
     def draw():
         names = [*figures.COLORS][:6]

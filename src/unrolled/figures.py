@@ -134,7 +134,7 @@ def drawing(fig: Any) -> str:
     text = file.getvalue()
     text = re.sub(r"<!--.*?-->", "", text[text.index("<svg") :], flags=re.DOTALL)
     text = re.sub(r"<[^>]*>", lambda tag: _shorter(tag[0]), text)
-    text = re.sub(r"<path (?![^>]* d=)[^>]*/>", "", text)  # a contour that is nowhere
+    text = re.sub(r"<path (?![^>]*\bd=)[^>]*/>", "", text)  # a contour that is nowhere
     text = re.sub(r">\s+<", "><", text).strip()
     text = re.sub(r"_\{(\w+)\}", '<tspan dy="4">\\1</tspan><tspan dy="-4">\u200b</tspan>', text)
     marks = r'<use [^>]*(style="[^"]*")/>(?:<use [^>]*\1/>)+'
