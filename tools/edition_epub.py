@@ -14,6 +14,8 @@ from bs4 import Tag
 from edition_pages import ROOT, TOKEN, Book, Part, mathml, place_of
 
 TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
+# A function such as log in front of its argument; before a bracket there is no space.
+APPLIED = re.compile(r"<mo>\u2061</mo>(?!<mo[^>]*>[(\[{])")
 COVER = ROOT / "editions" / "cover.svg"
 CONTAINER = """<?xml version="1.0" encoding="utf-8"?>
 <container version="1.0" xmlns="urn:oasis:names:tc:opendocument:xmlns:container">
@@ -109,7 +111,7 @@ def xhtml(book: Book, part: Part) -> str:
     def put_back(match: re.Match[str]) -> str:
         kept = book.kept[int(match[1])]
         if kept.startswith("<mjx-container"):
-            return mathml(kept)
+            return APPLIED.sub(r'\g<0><mspace width="0.17em"/>', mathml(kept))
         return re.sub(r"</?span[^>]*>", "", kept)  # code without colours: readers choose theirs
 
     return TOKEN.sub(put_back, part.body.decode(formatter="minimal"))
