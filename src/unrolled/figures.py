@@ -361,9 +361,8 @@ def heatmaps(
             scale.ax.set_ylim(bar or limits)
         else:  # which need the whole width
             turned = {"rotation": 60, "ha": "right", "rotation_mode": "anchor"}
-            letters = {"fontsize": min(14.5, 430 / len(columns))}  # side by side
-            form = letters if max(map(len, columns)) == 1 else turned
-            axes[-1, 0].set_xticks(range(len(columns)), columns, **form)
+            letters = max(map(len, columns)) == 1
+            axes[-1, 0].set_xticks(range(len(columns)), columns, **({} if letters else turned))
             scale = fig.colorbar(image, ax=axes[:, 0], location="bottom", aspect=40, fraction=0.05)
             scale.ax.set_xlim(bar or limits)
         show()
