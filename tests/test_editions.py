@@ -1,6 +1,5 @@
 """The PDF and the EPUB of one chapter, glossary and index: whole, in order, nothing clipped."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -14,10 +13,11 @@ import pytest
 from bs4 import BeautifulSoup
 
 import browser as browsers
+import edition_epub
 import edition_pages
 import edition_pdf
 import editions
-from browser import ROOT
+from browser import ROOT, absent
 
 CHAPTER = "chapters/02-core-concepts"
 NAMES = [CHAPTER, "glossary", "genindex"]
@@ -81,6 +81,18 @@ def test_contents_name_the_page_of_each_section(texts, headings):
         named = re.search(re.escape(dense(heading)) + r"(\d+)", listed)
         assert named, heading
         assert int(named[1]) in pages_with(texts, heading)
+
+
+def test_a_link_to_a_section_leads_to_its_heading():
+    soup = BeautifulSoup(
+        '<section id="a"><span id="b"></span><h2>One</h2></section>'
+        '<section id="c"><p></p></section>',
+        "html.parser",
+    )
+    edition_pdf.places_on_headings(soup)
+    heading = soup.find(id="a")
+    assert (heading.name, heading.find(id="b").name) == ("h2", "span")
+    assert soup.find(id="c").name == "section"
 
 
 def test_pages_have_their_number_and_the_head_of_their_part(texts):
@@ -284,12 +296,17 @@ def test_the_archive_is_an_epub(epub):
 def test_epubcheck_finds_nothing_in_the_whole_book(site, tmp_path):
     checker = shutil.which("epubcheck")
     if checker is None:
-        assert os.environ.get("UNROLLED_EPUBCHECK") != "required", "epubcheck is not installed"
-        pytest.skip("epubcheck is not installed")
+        absent("UNROLLED_EPUBCHECK", "epubcheck is not installed")
     (path,) = editions.make(site, tmp_path, ["epub"], None)
     by_java = ["java", "-jar"] if Path(checker).read_bytes()[:2] == b"PK" else []  # Debian's
     done = subprocess.run([*by_java, checker, str(path)], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_function_stands_apart_from_its_argument_but_for_a_bracket():
+    log, p = "<mi>log</mi><mo>\u2061</mo>", "<mi>p</mi>"
+    spaced = edition_epub.APPLIED.findall(f"{log}{p}{log}<mo>(</mo>{log}<mrow>{p}</mrow>")
+    assert len(spaced) == 2
 
 
 # ---- both
