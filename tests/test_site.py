@@ -266,7 +266,8 @@ def test_a_style_sheet_keeps_what_may_be_used_and_nothing_else():
 def test_a_number_is_not_broken():
     page = BeautifulSoup(
         "<article><p>In chapter 6, 50 % of seed 0 or <code>5 %</code>.</p><table><tr>"
-        "<td>0.85 ± 0.02</td><td>-1.8 [-1.9, -1.6]</td><td>–</td><td>two of 3</td></table>",
+        "<td>0.85 ± 0.02</td><td>-1.8 [-1.9, -1.6]</td><td>–</td><td>two of 3</td>"
+        "<td>3.1e-11 rel.</td></table>",
         "html.parser",
     )
     site_fixes.tables(page)
@@ -277,7 +278,7 @@ def test_a_number_is_not_broken():
         "In chapter\N{NO-BREAK SPACE}6, 50\N{NO-BREAK SPACE}% of seed\N{NO-BREAK SPACE}0"
     )
     assert "5 %." in text
-    assert [cell.get("class") for cell in page.select("td")] == ["keep", "keep", None, None]
+    assert [cell.get("class") for cell in page.select("td")] == ["keep", "keep", None, None, "keep"]
     assert page.select("td")[1].get_text() == "−1.8 [−1.9, −1.6]"
 
 
