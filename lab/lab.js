@@ -519,21 +519,28 @@
     return p[p.length - 1];
   }
 
+  let counting = null; // the switches for which the scored texts are being read
+
   /** Reads the scored texts, a few at a time. */
   const countSoon = later(() => {
     const key = JSON.stringify(holds());
     const wanted = [LEARNED, key].find((k) => !scores.has(k));
     drawScore();
     mark();
-    if (!wanted) return;
+    if (!wanted || wanted === counting) return;
+    counting = wanted;
     const broken = JSON.parse(wanted);
     const found = { first: [], last: [] };
     let next = 0;
     const some = () => {
-      if (JSON.stringify(holds()) !== key) return; // the switches have moved on
+      if (JSON.stringify(holds()) !== key) {
+        counting = null; // the switches have moved on
+        return;
+      }
       for (const stop = performance.now() + 8; performance.now() < stop; next++) {
         if (next === Lab.data.opinions.length) {
           scores.set(wanted, found);
+          counting = null;
           return countSoon();
         }
         const [praise, blame, plot] = Lab.data.opinions[next];
