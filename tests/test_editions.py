@@ -313,14 +313,16 @@ def test_a_function_stands_apart_from_its_argument_but_for_a_bracket():
 
 
 def test_nothing_that_only_a_screen_can_do_is_left(site):
-    book = edition_pages.read(site, [CHAPTER, "lab", "lab-writing"])
+    book = edition_pages.read(site, ["index", CHAPTER, "lab", "lab-writing"])
+    screen = "button, script, input, textarea, details, .run-bar, .screen-only"
     for part in book.parts:
-        assert not part.body.select("button, script, input, textarea, details, .run-bar"), part.name
-    lab, writing = book.parts[1:3]
+        assert not part.body.select(screen), part.name
+    cover, chapter, lab, writing = book.parts[:4]
+    assert len(cover.body.select(".card > .sd-card-body > .card-title")) == 6  # the guesses
     for part in (lab, writing):
         assert len(part.body.select("figure.still img[alt]")) == 1
         assert f"{part.name}.html" in part.body.select_one("figcaption").get_text()
-    moving = book.parts[0].body.select_one("#at-chapters-02-core-concepts--fig-ch02-steps .touch")
+    moving = chapter.body.select_one("#at-chapters-02-core-concepts--fig-ch02-steps .touch")
     assert f"{CHAPTER}.html" in moving.get_text()
 
 

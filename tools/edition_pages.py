@@ -22,7 +22,8 @@ TOKEN = re.compile("\ue000(\\d+)\ue001")
 # What has no use on paper: signs and buttons, what runs a cell, code that was folded away.
 LEFT_OUT = (
     "a.headerlink, .run-bar, details.run-answer, details.hide, script, noscript, link, button, "
-    "p:has(> .sd-btn), .genindex-jumpbox, .toctree-wrapper, #editions, .visually-hidden"
+    "p:has(> .sd-btn), .genindex-jumpbox, .toctree-wrapper, #editions, .visually-hidden, "
+    ".screen-only"
 )
 # The last parts; the solutions stand before them.
 CLOSING = ("glossary", "bibliography", "genindex")
@@ -268,8 +269,9 @@ def flatten(soup: BeautifulSoup) -> None:
     for card in soup.select(".sd-card"):
         title, link = card.select_one(".sd-card-title"), card.select_one("a.sd-stretched-link")
         card.attrs = {"class": "card"}
-        if title is not None and link is not None:
+        if title is not None:
             title.name, title["class"] = "p", "card-title"
+        if link is not None:
             link.attrs = {"href": link["href"]}
             text = find(card, ".sd-card-text")
             text.append(" (")
