@@ -27,6 +27,10 @@ def book(copy):
             shutil.copytree(built, copy / "_build" / part)
         else:
             shutil.copy2(built, copy / "_build" / part)
+    if (copy / "_build/html/editions").exists():  # which the next build leaves out
+        (copy / "_build/book.json").unlink()
+        status, shown = run(copy, "make book")
+        assert status == 0, shown
     return copy
 
 

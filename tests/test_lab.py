@@ -54,6 +54,18 @@ READ = """async ([kind, texts, broken]) => {
   });
 }"""
 
+# From then on the page reads slowly, and counts how often it reads the same ids with the same gates.
+COUNT = """() => {
+  const read = Lab.read;
+  window.reads = new Map();
+  Lab.read = (model, ids, broken) => {
+    const key = JSON.stringify([Array.from(ids), broken]);
+    reads.set(key, (reads.get(key) || 0) + 1);
+    for (const stop = performance.now() + 10; performance.now() < stop; );
+    return read(model, ids, broken);
+  };
+}"""
+
 
 NEGATED = [
     (review.text, review.label)
@@ -646,6 +658,22 @@ def test_the_page_is_ready_when_its_table_is_filled(page):
     page.check("input[name=lab-hold-f][value='0']")
     page.wait_for_selector(READY, state="attached")
     assert "…" not in page.inner_text("#lab-score")
+
+
+def test_the_texts_of_the_table_are_read_once_whatever_else_changes_meanwhile(page):
+    page.wait_for_selector(READY, state="attached")
+    page.evaluate(COUNT)
+    page.check("input[name=lab-hold-f][value='0']")
+    for text in ("good", "bad"):
+        page.wait_for_function("count => reads.size > count", arg=page.evaluate("reads.size") + 5)
+        page.fill("#lab-text", text)
+        page.wait_for_timeout(500)  # longer than the page waits before it counts
+        assert page.locator("html[data-lab=scoring]").count() == 1
+    page.wait_for_selector(READY, state="attached", timeout=120_000)
+    reads = page.evaluate("[...reads].map(([key, times]) => [JSON.parse(key)[0].length, times])")
+    of_the_table = [times for words, times in reads if words > 100]
+    assert len(of_the_table) > 100
+    assert set(of_the_table) == {1}
 
 
 @pytest.mark.parametrize("broken", [{"f": 0}, {"f": 1}, {"shift": 1.5}], ids=json.dumps)
