@@ -226,6 +226,7 @@ class Recurrent(Layer):
         dy = dy if silent is None else np.where(silent[:, :, None], 0, dy)
         if not self.return_sequences:  # the output is the last state
             last = [last[0] + dy[0], *last[1:]]
+            dy = np.broadcast_to(self.dtype.type(0), (T, B, H))
         dx = empty(shape, self.dtype)
         names = cell.states if step_gradients else ()
         every = {name: np.empty((T + 1, B, H), self.dtype) for name in names}
@@ -234,13 +235,9 @@ class Recurrent(Layer):
             d, total = [state[rows] for state in last], list[Array]()
             parts = zip(stretches(T, rows), chunks[chunk], strict=True)
             for steps, (x_rows, states, gates) in reversed(list(parts)):
-                if self.return_sequences:
-                    dy_rows = dy[steps, rows]
-                else:
-                    dy_rows = np.zeros(states[0][1:].shape, self.dtype)
                 dx[steps, rows], gradients, d, found = engine.backward(
                     cell,
-                    dy_rows,
+                    dy[steps, rows],
                     d,
                     x_rows,
                     part(real, steps, rows),
@@ -306,8 +303,12 @@ def part(array: Any, *index: slice) -> Any:
 
 
 def added(total: list[Array], more: list[Array]) -> list[Array]:
-    """The sums of two lists of gradients; the first may be empty."""
-    return [a + b for a, b in zip(total, more, strict=True)] if total else more
+    """The sums of two lists of gradients, put into the first; if that is empty, the second."""
+    if not total:
+        return more
+    for a, b in zip(total, more, strict=True):
+        a += b
+    return total
 
 
 class SimpleRNN(Recurrent):

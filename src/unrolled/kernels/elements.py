@@ -75,7 +75,8 @@ def plain(a: Any, dtype: Any, shape: tuple[int, ...]) -> Any:
 
     ValueError unless it has the shape, as compiled code reads on past the end of an array.
     """
-    array = np.require(a, dtype, ("C", "A", "W"))
+    fits = isinstance(a, np.ndarray) and a.dtype == dtype and a.flags.carray
+    array = a if fits else np.require(a, dtype, ("C", "A", "W"))  # which takes its time
     if array.shape != shape:
         raise ValueError(f"expected an array of shape {shape}, came {array.shape}.")
     return array
@@ -175,6 +176,13 @@ def copy_row(new: Array, k: int, old: Array) -> None:
     """Row k of `new` becomes that of `old`."""
     for j in range(new.shape[1]):
         new[k, j] = old[k, j]
+
+
+@compiled
+def copy(new: Array, old: Array) -> None:
+    """All rows of `new` become those of `old`."""
+    for k in range(len(new)):
+        copy_row(new, k, old)
 
 
 @compiled

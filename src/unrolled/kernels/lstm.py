@@ -13,6 +13,7 @@ from unrolled.kernels.elements import (
     add,
     carry,
     compiled,
+    copy,
     copy_row,
     counts,
     cut_off,
@@ -123,10 +124,12 @@ def backward_steps(
 ) -> None:
     """All steps, last to first. Filled: deltas (T, B, 4H); dh, dc (B, H) become the first ones."""
     dc_t, through = np.empty_like(dc), np.empty_like(dh)  # (B, H)
+    gates_t = np.empty_like(gates[0])  # (B, 4H)
     U_T = np.ascontiguousarray(U.T)  # multiplied a quarter faster than U.T
     for t in range(len(dy) - 1, -1, -1):
+        copy(gates_t, gates[t])  # from memory into the cache, twice as fast as a gate at a time
         add(dh, dy[t])
-        step_backward(real, t, c[t], c[t + 1], gates[t], dh, dc, dc_t, deltas[t])
+        step_backward(real, t, c[t], c[t + 1], gates_t, dh, dc, dc_t, deltas[t])
         record(every_h, t + 1, dh)
         record(every_c, t + 1, dc_t)
         product(deltas[t], U_T, through)  # eq-lstm-backward-hidden
