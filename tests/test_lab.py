@@ -54,7 +54,7 @@ READ = """async ([kind, texts, broken]) => {
   });
 }"""
 
-# From then on the page reads slowly, and counts how often it reads the same ids with the same gates.
+# From then on the page reads slowly, and counts how often it reads what it has read before.
 COUNT = """() => {
   const read = Lab.read;
   window.reads = new Map();
