@@ -61,7 +61,7 @@ COUNT = """() => {
   Lab.read = (model, ids, broken) => {
     const key = JSON.stringify([Array.from(ids), broken]);
     reads.set(key, (reads.get(key) || 0) + 1);
-    for (const stop = performance.now() + 10; performance.now() < stop; );
+    for (const stop = performance.now() + 40; performance.now() < stop; );
     return read(model, ids, broken);
   };
 }"""
